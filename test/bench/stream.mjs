@@ -1,5 +1,14 @@
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -40,10 +49,6 @@ export async function benchStream() {
 function writeLargeTask(dir) {
   const folder = join(dir, 'logs', 'task-large');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  writeFileSync(
-    join(folder, 'metadata.json'),
-    `${JSON.stringify({ task_id: 'task-large', status: 'completed', settled: true, created_at: '2026-01-02T03:04:05.000Z' })}\n`,
-  );
   const path = join(folder, '03-agent-output.jsonl');
   const fd = openSync(path, 'w');
   for (let from = 0; from < LINES; from += 10_000) {
@@ -57,6 +62,12 @@ function writeLargeTask(dir) {
     writeSync(fd, text);
   }
   closeSync(fd);
+  // A task whose lines are not older than its metadata is recovered at each start, and its files are rewritten meanwhile.
+  utimesSync(path, ...Array(2).fill(new Date(Date.now() - 60_000)));
+  writeFileSync(
+    join(folder, 'metadata.json'),
+    `${JSON.stringify({ task_id: 'task-large', status: 'completed', settled: true, created_at: '2026-01-02T03:04:05.000Z' })}\n`,
+  );
   return path;
 }
 

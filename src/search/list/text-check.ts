@@ -15,7 +15,9 @@ export async function hasTerms(
   for (const text of textsOfDocuments(taskId, documents)) match.read(text);
   if (!match.isComplete) {
     for await (const lines of files.outputLines(taskId)) {
-      for (const line of lines) for (const text of textsOfLine(line).texts) match.read(text);
+      for (const line of lines) {
+        if (match.mayBeIn(line)) for (const text of textsOfLine(line).texts) match.read(text);
+      }
       if (match.isComplete) break;
     }
   }

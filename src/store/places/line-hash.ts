@@ -1,12 +1,18 @@
 import { crc32 } from 'node:zlib';
 import { parseObject } from '../../model/json.ts';
 
-const NAME = Buffer.from('"event_id":"');
+/** What stands before the id in a stored line. */
+export const EVENT_ID: string = '"event_id":"';
+
+const NAME = Buffer.from(EVENT_ID);
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
 /** Ids are up to 128 characters; a longer value is hashed with its line. */
 const ID_BYTES_MAX = 256;
+
+const FNV_START = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
 
 /**
  * 32 bits that stand for a line: those of its `event_id`, or of all its bytes when it has none. The same bytes always give the
@@ -33,11 +39,27 @@ export function idHash(id: string): number {
   return bytesHash(bytes, 0, bytes.length);
 }
 
+/**
+ * `lineHash` for a line whose id stands in a text of one character for each byte, from `from` to `to`. Undefined for an id that is
+ * not plain: its line has the hash.
+ */
+export function idTextHash(text: string, from: number, to: number): number | undefined {
+  const isPlain = to > from && to - from <= ID_BYTES_MAX && text.charCodeAt(to - 1) !== BACKSLASH;
+  if (!isPlain) return undefined;
+  let hash = FNV_START;
+  for (let at = from; at < to; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), FNV_PRIME);
+  return mixed(hash);
+}
+
 /** FNV-1a with a final mix, for sums of hashes. */
 function bytesHash(bytes: Buffer, from: number, to: number): number {
-  let hash = 0x811c9dc5;
-  for (let at = from; at < to; at += 1) hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  let hash = FNV_START;
+  for (let at = from; at < to; at += 1) hash = Math.imul(hash ^ (bytes[at] ?? 0), FNV_PRIME);
+  return mixed(hash);
+}
+
+function mixed(sum: number): number {
+  let hash = Math.imul(sum ^ (sum >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return nonZero((hash ^ (hash >>> 16)) >>> 0);
 }

@@ -1,7 +1,7 @@
 import type { Line } from '../../system/lines.ts';
 import { addHash, type LineSum, lineHash, NO_LINES } from './line-hash.ts';
 
-/** A place is kept after this many lines or bytes: the bytes that are read before a wanted line fit into one read. */
+/** A place is kept after this many lines or bytes: the bytes that are read before a wanted line fit into few reads. */
 const STEP_LINES = 256;
 const STEP_BYTES = 65_536;
 
@@ -20,7 +20,9 @@ export class OffsetIndex {
   #hashes: Uint32Array;
   #lines = 0;
   #size = 0;
-  readonly #starts: LineStart[];
+  /** Line and offset of each known start, one after the other. */
+  #starts: Float64Array;
+  #startCount = 1;
   /** What the first 0, `SUM_LINES`, ... lines add up to. */
   readonly #sums: LineSum[] = [NO_LINES];
 
@@ -28,7 +30,8 @@ export class OffsetIndex {
     this.#hashes = parts?.hashes ?? new Uint32Array(256);
     this.#lines = parts?.hashes.length ?? 0;
     this.#size = parts?.size ?? 0;
-    this.#starts = [...(parts?.starts ?? [{ line: 0, offset: 0 }])];
+    this.#starts = parts?.starts ?? new Float64Array(2);
+    this.#startCount = this.#starts.length / 2;
   }
 
   get lines(): number {
@@ -42,30 +45,49 @@ export class OffsetIndex {
 
   /** Memory in bytes. */
   get bytes(): number {
-    return this.#hashes.byteLength + 64 * this.#starts.length;
+    return this.#hashes.byteLength + this.#starts.byteLength;
   }
 
   get parts(): IndexParts {
     return {
       hashes: this.#hashes.subarray(0, this.#lines),
-      starts: this.#starts,
+      starts: this.#starts.subarray(0, 2 * this.#startCount),
       size: this.#size,
     };
   }
 
   /** Adds the line that starts where the last one ended. */
-  add({ bytes, start, end }: Line): void {
-    const last = this.#starts.at(-1);
-    if (last === undefined || this.#lines - last.line >= STEP_LINES || start - last.offset >= STEP_BYTES)
-      this.#starts.push({ line: this.#lines, offset: start });
+  add({ bytes, end }: Line): void {
+    this.addHash(lineHash(bytes), end);
+  }
+
+  /** `add` for a line whose hash is known. */
+  addHash(hash: number, end: number): void {
+    const last = 2 * this.#startCount - 2;
+    const isFar =
+      this.#lines - (this.#starts[last] ?? 0) >= STEP_LINES ||
+      this.#size - (this.#starts[last + 1] ?? 0) >= STEP_BYTES;
+    if (this.#startCount === 0 || isFar) this.#addStart();
     if (this.#lines === this.#hashes.length) {
-      const larger = new Uint32Array(2 * this.#hashes.length + 256);
+      const larger = new Uint32Array(roomAfter(this.#lines));
       larger.set(this.#hashes);
       this.#hashes = larger;
     }
-    this.#hashes[this.#lines] = lineHash(bytes);
+    this.#hashes[this.#lines] = hash;
     this.#lines += 1;
     this.#size = end;
+  }
+
+  #addStart(): void {
+    const at = 2 * this.#startCount;
+    if (at === this.#starts.length) {
+      const larger = new Float64Array(2 * roomAfter(this.#startCount));
+      larger.set(this.#starts);
+      this.#starts = larger;
+    }
+    this.#starts[at] = this.#lines;
+    this.#starts[at + 1] = this.#size;
+    this.#startCount += 1;
   }
 
   hashAt(line: number): number {
@@ -75,13 +97,13 @@ export class OffsetIndex {
   /** The last known start of a line at or before this one. */
   startBefore(line: number): LineStart {
     let low = 0;
-    let high = this.#starts.length - 1;
+    let high = this.#startCount - 1;
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
-      if ((this.#starts[middle]?.line ?? 0) <= line) low = middle;
+      if ((this.#starts[2 * middle] ?? 0) <= line) low = middle;
       else high = middle - 1;
     }
-    return this.#starts[low] ?? { line: 0, offset: 0 };
+    return { line: this.#starts[2 * low] ?? 0, offset: this.#starts[2 * low + 1] ?? 0 };
   }
 
   /** Number of the last line with this hash before `below`; -1 without one. */
@@ -119,9 +141,15 @@ export class OffsetIndex {
   }
 }
 
+/** Half as much again: twice as much would hold as much memory again for a file that grows by a few lines. */
+function roomAfter(count: number): number {
+  return count + (count >>> 1) + 256;
+}
+
 /** The content of an index. */
 export interface IndexParts {
   readonly hashes: Uint32Array;
-  readonly starts: readonly LineStart[];
+  /** Line and offset of each start, one after the other. */
+  readonly starts: Float64Array;
   readonly size: number;
 }

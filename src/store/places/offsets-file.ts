@@ -1,14 +1,14 @@
-import { rename, rm } from 'node:fs/promises';
+import { type FileHandle, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { parseObject } from '../../model/json.ts';
 import { writeWhole } from '../../system/descriptor.ts';
 import { writeNew } from '../../system/files/new-file.ts';
 import { checkLease, holdsLease } from '../../system/lease-guard.ts';
-import type { NamedFile } from '../stored-file.ts';
-import { openStored } from '../stored-file.ts';
+import { type NamedFile, type OpenedFile, openStored } from '../stored-file.ts';
 import { lineHash } from './line-hash.ts';
-import { type LineStart, OffsetIndex } from './offset-index.ts';
+import { LineScan } from './line-scan.ts';
+import { OffsetIndex } from './offset-index.ts';
 import { openBytes, type StoredBytes } from './stored-bytes.ts';
 
 /** A smaller file is read as fast as its index. */
@@ -21,6 +21,11 @@ const MAGIC = 'tasktrail offsets 1\n';
 
 /** Hashes and starts of a file of 16 GB; a longer file is no index of ours. */
 const BYTES_MAX = 512 * 1_048_576;
+
+/** The first two lines: name, and a small object. */
+const HEAD_BYTES_MAX = 1_024;
+
+const SUM_BYTES = 4;
 
 /** Path of the index of a line file. It is made from the file and may be removed at any time. */
 export function offsetsPath(path: string): string {
@@ -36,9 +41,8 @@ export async function readOffsets(
   const opened = await openStored({ path: offsetsPath(path), what }).catch(() => undefined);
   if (opened === undefined) return undefined;
   try {
-    if (opened.size > BYTES_MAX) return undefined;
-    const index = decode(await opened.handle.readFile(), identity);
-    return index === undefined || index.size > size ? undefined : index;
+    const stored = await decode(opened, identity);
+    return stored === undefined || stored.index.size > size ? undefined : stored.index;
   } catch {
     // Derived: an index that cannot be read is made again.
     return undefined;
@@ -55,15 +59,13 @@ export async function checkOffsets({ path, what }: NamedFile): Promise<OffsetsSt
   const opened = await openStored({ path: offsetsPath(path), what });
   if (opened === undefined) return undefined;
   try {
-    if (opened.size > BYTES_MAX) return 'damaged';
-    const stored = await opened.handle.readFile();
-    const identity = identityIn(stored);
-    if (identity === undefined || decode(stored, identity) === undefined) return 'damaged';
+    const stored = await decode(opened, undefined);
+    if (stored === undefined) return 'damaged';
+    const { index } = stored;
     const bytes = await openBytes({ path, what });
     if (bytes === undefined) return 'other';
     try {
-      const index = decode(stored, bytes.identity);
-      if (index === undefined) return 'other';
+      if (stored.identity !== bytes.identity) return 'other';
       return (await isIndexOf(index, bytes)) ? 'right' : 'wrong';
     } finally {
       await bytes.close();
@@ -74,7 +76,7 @@ export async function checkOffsets({ path, what }: NamedFile): Promise<OffsetsSt
 }
 
 async function isIndexOf(index: OffsetIndex, bytes: StoredBytes): Promise<boolean> {
-  const starts = new Map(index.parts.starts.map(({ line, offset }) => [line, offset]));
+  const starts = new Map(startsOf(index.parts.starts));
   let [count, size] = [0, 0];
   for await (const lines of bytes.lines(0)) {
     for (const line of lines) {
@@ -90,13 +92,8 @@ async function isIndexOf(index: OffsetIndex, bytes: StoredBytes): Promise<boolea
   return size === index.size && count === index.lines && starts.size <= 1;
 }
 
-/** For which file an index was made. */
-function identityIn(stored: Buffer): string | undefined {
-  const end = stored.indexOf(0x0a, MAGIC.length);
-  const identity = parseObject(
-    stored.subarray(MAGIC.length, Math.max(end, MAGIC.length)).toString('utf8'),
-  )?.identity;
-  return typeof identity === 'string' ? identity : undefined;
+function* startsOf(numbers: Float64Array): Generator<[line: number, offset: number]> {
+  for (let at = 0; at < numbers.length; at += 2) yield [numbers[at] ?? 0, numbers[at + 1] ?? 0];
 }
 
 /** The size from which on the stored index of a file is to be written again. */
@@ -131,8 +128,8 @@ export async function refreshOffsets(path: string): Promise<void> {
 
 /** Adds the whole lines that are not in the index yet. */
 export async function extendIndex(index: OffsetIndex, bytes: StoredBytes): Promise<void> {
-  for await (const lines of bytes.lines(index.size))
-    for (const line of lines) if (line.isTerminated) index.add(line);
+  const scan = new LineScan(index);
+  for await (const piece of bytes.pieces(index.size)) scan.push(piece);
 }
 
 /** Not synced: a torn index is known by its checksum. */
@@ -148,39 +145,61 @@ async function writeOffsets(path: string, index: OffsetIndex, identity: string):
 
 function encode(index: OffsetIndex, identity: string): readonly Buffer[] {
   const { hashes, starts, size } = index.parts;
-  const head = { identity, size, lines: hashes.length, starts: starts.length };
-  const numbers = new Float64Array(2 * starts.length);
-  for (const [at, { line, offset }] of starts.entries()) {
-    numbers[2 * at] = line;
-    numbers[2 * at + 1] = offset;
-  }
-  const parts = [
-    Buffer.from(`${MAGIC}${JSON.stringify(head)}\n`),
-    Buffer.from(numbers.buffer),
-    Buffer.from(hashes.buffer, hashes.byteOffset, hashes.byteLength),
-  ];
-  const sum = Buffer.alloc(4);
+  const head = { identity, size, lines: hashes.length, starts: starts.length / 2 };
+  const parts = [Buffer.from(`${MAGIC}${JSON.stringify(head)}\n`), bytesOf(starts), bytesOf(hashes)];
+  const sum = Buffer.alloc(SUM_BYTES);
   sum.writeUInt32LE(parts.reduce((crc, part) => crc32(part, crc), 0));
   return [...parts, sum];
 }
 
-function decode(bytes: Buffer, identity: string): OffsetIndex | undefined {
-  if (!bytes.subarray(0, MAGIC.length).equals(Buffer.from(MAGIC))) return undefined;
-  const end = bytes.indexOf(0x0a, MAGIC.length);
-  const head = parseObject(bytes.subarray(MAGIC.length, end).toString('utf8'));
-  const { size, lines, starts } = head ?? {};
-  if (!isCount(size) || !isCount(lines) || !isCount(starts) || head?.identity !== identity) return undefined;
-  const startsAt = end + 1;
-  const hashesAt = startsAt + 16 * starts;
-  const sumAt = hashesAt + 4 * lines;
-  if (bytes.length !== sumAt + 4 || crc32(bytes.subarray(0, sumAt)) !== bytes.readUInt32LE(sumAt))
-    return undefined;
-  const found: LineStart[] = [];
-  for (let at = startsAt; at < hashesAt; at += 16)
-    found.push({ line: bytes.readDoubleLE(at), offset: bytes.readDoubleLE(at + 8) });
+interface Stored {
+  /** Of the file for which the index was made. */
+  readonly identity: string;
+  readonly index: OffsetIndex;
+}
+
+/** Undefined when the file is damaged, and, where an identity is given, when it is that of another file. */
+async function decode(
+  { handle, size: fileSize }: OpenedFile,
+  wanted: string | undefined,
+): Promise<Stored | undefined> {
+  const start = Buffer.alloc(Math.min(HEAD_BYTES_MAX, fileSize));
+  if (fileSize > BYTES_MAX || !(await isRead(handle, start, 0))) return undefined;
+  if (!start.subarray(0, MAGIC.length).equals(Buffer.from(MAGIC))) return undefined;
+  const end = start.indexOf(0x0a, MAGIC.length) + 1;
+  if (end === 0) return undefined;
+  const head = parseObject(start.subarray(MAGIC.length, end).toString('utf8'));
+  const { identity, size, lines, starts: count } = head ?? {};
+  if (typeof identity !== 'string' || !isCount(size) || !isCount(lines) || !isCount(count)) return undefined;
+  if ((wanted ?? identity) !== identity || count === 0) return undefined;
+  if (fileSize !== end + 16 * count + 4 * lines + SUM_BYTES) return undefined;
+  // Read where they stay: a second copy would double the memory of the first window of a file.
+  const starts = new Float64Array(2 * count);
   const hashes = new Uint32Array(lines);
-  Buffer.from(hashes.buffer).set(bytes.subarray(hashesAt, sumAt));
-  return new OffsetIndex({ hashes, starts: found, size });
+  const sum = Buffer.alloc(SUM_BYTES);
+  let crc = crc32(start.subarray(0, end));
+  let at = end;
+  for (const part of [bytesOf(starts), bytesOf(hashes)]) {
+    if (!(await isRead(handle, part, at))) return undefined;
+    crc = crc32(part, crc);
+    at += part.length;
+  }
+  if (!(await isRead(handle, sum, at)) || crc !== sum.readUInt32LE()) return undefined;
+  return { identity, index: new OffsetIndex({ hashes, starts, size }) };
+}
+
+/** Fills the buffer from this offset on. False when the file ends before. */
+async function isRead(handle: FileHandle, buffer: Buffer, from: number): Promise<boolean> {
+  for (let done = 0; done < buffer.length; ) {
+    const { bytesRead } = await handle.read(buffer, done, buffer.length - done, from + done);
+    if (bytesRead === 0) return false;
+    done += bytesRead;
+  }
+  return true;
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float64Array | Uint32Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 function isCount(value: unknown): value is number {

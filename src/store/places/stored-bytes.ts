@@ -1,9 +1,11 @@
 import type { BigIntStats } from 'node:fs';
 import { type FileHandle, lstat } from 'node:fs/promises';
-import { type Line, readLines, splitLines } from '../../system/lines.ts';
+import { LRUCache } from 'lru-cache';
+import { type Line, splitLines } from '../../system/lines.ts';
 import { gzipPath, inflate } from '../compress.ts';
 import { isMissing } from '../file-errors.ts';
 import { type NamedFile, openStored } from '../stored-file.ts';
+import { filePieces, growingPieces } from './file-pieces.ts';
 import { inflateMember, type Member, readMembers } from './gzip-members.ts';
 
 /** The content of a line file, plain or gzipped, from any byte on. */
@@ -13,6 +15,8 @@ export interface StoredBytes {
   readonly isGzipped: boolean;
   /** Bytes of the content now; undefined for a file that another program has gzipped. */
   size(): Promise<number | undefined>;
+  /** The content from an offset on. A piece is valid until the next one is asked for. */
+  pieces(from: number): AsyncGenerator<Buffer>;
   /** Lines from an offset at which one starts, in batches. Only one reading at a time of a file without members. */
   lines(from: number): AsyncGenerator<Line[]>;
   close(): Promise<void>;
@@ -46,28 +50,50 @@ async function plainBytes(handle: FileHandle): Promise<StoredBytes> {
     identity: await identityOf(handle),
     isGzipped: false,
     size: async () => (await handle.stat()).size,
-    lines: (from) => readLines(handle, { from }),
+    pieces: (from) => filePieces(handle, from),
+    lines: (from) => splitLines(filePieces(handle, from), { from }),
     close: () => handle.close(),
   };
 }
 
 async function gzippedBytes(handle: FileHandle): Promise<StoredBytes> {
-  const members = await readMembers(handle, (await handle.stat()).size);
+  const stats = await handle.stat({ bigint: true });
+  const identity = identityText(stats);
+  const members = await membersOf(handle, stats);
   const last = members?.at(-1);
   const cache: MemberCache = { start: -1, plain: Buffer.alloc(0) };
   const whole = new WholeGzip(handle);
   const pieces = (from: number): AsyncGenerator<Buffer> =>
     members ? memberPieces({ handle, members, cache }, from) : whole.pieces(from);
   return {
-    identity: await identityOf(handle),
+    identity,
     isGzipped: true,
     size: async () => members && (last?.plainStart ?? 0) + (last?.plainBytes ?? 0),
+    pieces,
     lines: (from) => splitLines(pieces(from), { from }),
     close: async () => {
       await whole.close();
       await handle.close();
     },
   };
+}
+
+/** Of so many members the places are kept: those of 25 GB of content. */
+const MEMBERS_MAX = 100_000;
+
+/** The members of the files that were opened last: a file has some hundreds, which are found one after the other. */
+const knownMembers = new LRUCache<string, readonly Member[]>({
+  maxSize: MEMBERS_MAX,
+  sizeCalculation: ({ length }) => length + 1,
+});
+
+async function membersOf(handle: FileHandle, stats: BigIntStats): Promise<readonly Member[] | undefined> {
+  const key = `${identityText(stats)}:${stats.size}:${stats.mtimeNs}`;
+  const known = knownMembers.get(key);
+  if (known !== undefined) return known;
+  const members = await readMembers(handle, Number(stats.size));
+  if (members !== undefined) knownMembers.set(key, members);
+  return members;
 }
 
 /** The member that was inflated last: neighbouring windows are in the same one. */
@@ -88,7 +114,7 @@ async function* memberPieces({ handle, members, cache }: GzippedFile, from: numb
     const plain = member.start === cache.start ? cache.plain : await inflateMember(handle, member);
     cache.start = member.start;
     cache.plain = plain;
-    yield plain.subarray(Math.max(0, from - member.plainStart));
+    yield* growingPieces(plain.subarray(Math.max(0, from - member.plainStart)));
   }
 }
 

@@ -41,7 +41,10 @@ import { Indexes } from './window/indexes.ts';
 import { createWorkflowList } from './workflow-list.ts';
 import { readWorkflow } from './workflow-reader.ts';
 
-/** Reads a log directory. Holds no lock, and no open file between calls, so any process may use one. */
+/**
+ * Reads a log directory. Holds no lock, and no open file between calls, so any process may use one. Only a large file whose index is
+ * missing stays open until it has one.
+ */
 export interface LogReader {
   hasTask(taskId: string): Promise<boolean>;
   readDocument(taskId: string, document: TaskDocument): Promise<JsonObject | undefined>;

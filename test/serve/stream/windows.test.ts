@@ -36,6 +36,12 @@ async function serve(agentOutput: string): Promise<Served> {
   return { dir, path: join(dir, FILE), get, ids };
 }
 
+/** A server of its own over the same files. */
+async function again(dir: string): Promise<Pick<Served, 'get'>> {
+  const port = await listen(serveLogs({ reader: createReader(join(dir, '..')) }));
+  return { get: (query) => ask(port, `${FLOW}${query}`) };
+}
+
 function idsOf(got: Got): readonly string[] {
   expect(got.status).toBe(200);
   return (JSON.parse(got.text) as { event_id: string }[]).map(({ event_id: id }) => id);
@@ -203,4 +209,61 @@ test('a last line without its newline can be passed, and damaged lines before a 
   expect(await ids('?before=id-20&limit=1')).toEqual(names(19, 20));
   expect((await get('?tail=3')).headers['task-logs-skipped-lines']).toBe('1');
   expect((await get('?before=id-3')).headers['task-logs-skipped-lines']).toBe('5');
+});
+
+test('a large file without an index has the windows that it has with one', { tags: 'full' }, async () => {
+  // More than is indexed before an answer.
+  const content = 'x'.repeat(1_900);
+  const stored = (n: number): string => {
+    if (n % 1_000 === 7) return 'nonsense\n';
+    if (n === 4_500) return line(n, { payload: { event_id: 'id-20' }, content });
+    if (n === 8_000) return `${JSON.stringify({ content })}\n`;
+    if (n === 8_100) return line(n, { sender: 'agent', content });
+    // Again, and the later one stands for it.
+    return line(n === 9_000 ? 300 : n, { content });
+  };
+  const text = Array.from({ length: 9_500 }, (_, n) => stored(n)).join('') + line(9_500).trimEnd();
+  const queries = [
+    ...['?tail=3', '?tail=500', '?tail=2000', '?limit=3', '?limit=1000', '?limit=8050'],
+    ...['after', 'before'].flatMap((name) =>
+      [
+        '0',
+        '6',
+        '8',
+        '20',
+        '300',
+        '4500',
+        '5123',
+        '7999',
+        '8001',
+        '8099',
+        '8101',
+        '9499',
+        '9500',
+        '99999',
+      ].map((id) => `?${name}=id-${id}&limit=20`),
+    ),
+    '?before=id-5000&limit=1000',
+    '?before=id-1500&limit=5000',
+    '?after=%40600&limit=5',
+  ];
+  for (const prepare of [
+    async (_path: string): Promise<void> => {},
+    async (path: string): Promise<void> => void (await compressTask(join(path, '..'))),
+  ]) {
+    const indexed = await serve(text);
+    await prepare(indexed.path);
+    await refreshOffsets(indexed.path);
+    const bare = await serve(text);
+    await prepare(bare.path);
+    for (const query of queries) {
+      // A reader that has not seen the file.
+      const { get } = await again(bare.dir);
+      const [got, expected] = [await get(query), await indexed.get(query)];
+      expect(got.text, query).toBe(expected.text);
+      expect(got.headers.link, query).toBe(expected.headers.link);
+      const skipped = 'task-logs-skipped-lines';
+      expect(got.headers[skipped], query).toBe(expected.headers[skipped]);
+    }
+  }
 });

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { gzipMembers, inflateMember, readMembers } from '../../../src/store/places/gzip-members.ts';
 import { tempDir } from '../../support/log-dir.ts';
 
@@ -70,6 +70,44 @@ test('a file of another program, or a damaged one, has no members or refuses to 
     } finally {
       await file.close();
     }
+  }
+});
+
+test('the table at the end has the members that a look at each of them finds', async () => {
+  const path = join(await tempDir(), 'x.gz');
+  const bytes = await gzipped(LINES);
+  const tableBytes = bytes.readUInt32LE(bytes.length - 14);
+  const found: unknown[] = [];
+  // Whole, with a damaged table (its entries, its own length), without one.
+  for (const content of [
+    bytes,
+    flipped(bytes, bytes.length - 30),
+    flipped(bytes, bytes.length - 14),
+    bytes.subarray(0, -tableBytes),
+  ]) {
+    writeFileSync(path, content);
+    const file = await open(path, 'r');
+    const read = vi.spyOn(file, 'read');
+    try {
+      found.push(await readMembers(file, content.length));
+      if (content === bytes) expect(read).toHaveBeenCalledTimes(2);
+      else expect(read.mock.calls.length).toBeGreaterThan(2);
+    } finally {
+      await file.close();
+    }
+  }
+  expect(found[0]).toHaveLength(Math.floor(LINES.length / 262_144) + 1);
+  for (const members of found) expect(members).toEqual(found[0]);
+  // Before the table members were appended to, or files joined: the table is that of the second part.
+  const twice = Buffer.concat([bytes, bytes]);
+  writeFileSync(path, twice);
+  const file = await open(path, 'r');
+  try {
+    const members = (await readMembers(file, twice.length)) ?? [];
+    const plain = await Promise.all(members.map((member) => inflateMember(file, member)));
+    expect(Buffer.concat(plain).equals(Buffer.concat([LINES, LINES]))).toBe(true);
+  } finally {
+    await file.close();
   }
 });
 

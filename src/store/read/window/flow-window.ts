@@ -10,9 +10,13 @@ import { openBytes, type StoredBytes } from '../../places/stored-bytes.ts';
 import type { NamedFile } from '../../stored-file.ts';
 import { isBlankLine, storedText } from '../../task-file.ts';
 import type { Indexes } from './indexes.ts';
+import { searchWindow } from './search-window.ts';
 
 /** A window ends before this many bytes of lines, however many lines were asked for. A longer line is a window of its own. */
 const WINDOW_BYTES_MAX = 16 * 1_048_576;
+
+/** Texts up to this many bytes are kept from the search of a window, so that it is read once. */
+const TEXT_BYTES_MAX = 1_048_576;
 
 /** `@12`: the thirteenth line of the file, for lines that have no id of their own. */
 const NUMBER = /^@(\d{1,15})$/;
@@ -24,6 +28,8 @@ interface Kept {
   readonly end: number;
   readonly id: string | undefined;
   readonly isMarked: boolean;
+  /** Undefined in a large window. */
+  readonly text: string | undefined;
 }
 
 interface OpenFile {
@@ -42,7 +48,14 @@ export async function openWindow(
   const bytes = await openBytes(file);
   if (bytes === undefined) return undefined;
   try {
-    const index = await indexes.of(file, bytes);
+    const soon = await indexes.soon(file, bytes);
+    const found = soon === undefined ? await searchWindow(bytes, query) : undefined;
+    if (found !== undefined) {
+      // The next windows need it.
+      const indexed = indexes.of(file, bytes).catch(() => undefined);
+      return { ...found, close: async () => void indexed.then(() => bytes.close()).catch(() => undefined) };
+    }
+    const index = soon ?? (await indexes.of(file, bytes));
     const size = (await bytes.size()) ?? index.size;
     const opened = { bytes, index, lines: index.lines + (size > index.size ? 1 : 0) };
     const window = await locate(opened, query);
@@ -95,6 +108,8 @@ class Scan {
   /** Numbers of the first line and of the one behind the last. */
   from = 0;
   to = 0;
+  /** Bytes of the texts that are kept. */
+  #textBytes = 0;
   readonly #file: OpenFile;
 
   constructor(file: OpenFile) {
@@ -157,7 +172,16 @@ class Scan {
     const { event_id: id, sender } = parseObject(text) ?? {};
     const { start, end } = line;
     const name = typeof id === 'string' && id !== '' ? id : undefined;
-    this.kept.push({ number, start, end, id: name, isMarked: isMark(sender) });
+    this.#textBytes += end - start;
+    const isHeld = this.#textBytes <= TEXT_BYTES_MAX;
+    this.kept.push({
+      number,
+      start,
+      end,
+      id: name,
+      isMarked: isMark(sender),
+      text: isHeld ? text : undefined,
+    });
   }
 }
 
@@ -182,6 +206,11 @@ async function* textsOf(file: OpenFile, kept: readonly Kept[]): AsyncGenerator<s
   const [first] = kept;
   const last = kept.at(-1);
   if (first === undefined || last === undefined) return;
+  const texts = kept.map(({ text }) => text).filter((text) => text !== undefined);
+  if (texts.length === kept.length) {
+    yield* texts;
+    return;
+  }
   let at = 0;
   for await (const { line, number } of linesFrom(file, first.number)) {
     if (number !== kept[at]?.number) continue;
