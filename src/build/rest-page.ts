@@ -9,7 +9,7 @@ import { problemStatus } from '../serve/problem.ts';
 const ERRORS: Readonly<Record<ErrorCode, string>> = {
   ERR_AGENT_FAILED: 'a run of an agent did not succeed; `outcome` of the error says how it ended',
   ERR_BUSY:
-    'too many streams (503 of all clients together, 429 of this one: close some) or requests of MCP (503), or wrong tokens at the login (429); come again after `Retry-After`',
+    'too many streams (503 of all clients together, 429 of this one: close some), comparisons (503) or requests of MCP (503), or wrong tokens at the login (429); come again after `Retry-After`',
   ERR_CONFIG_INVALID: 'a setting is wrong; the message lists every problem',
   ERR_CONFLICT: 'not possible in the present state, such as a cancel of a task that is over',
   ERR_DIRECTORY_HELD: 'another process holds the log directory; the message has its pid and address',

@@ -5,13 +5,19 @@ import {
   type ServerContext,
   type StandardSchemaWithJSON,
 } from '@modelcontextprotocol/server';
-import { CallGate } from './call-gate.ts';
+import { WorkGate } from '../serve/work-gate.ts';
 import type { McpSource } from './mcp-reader.ts';
 import { errorText, type Tool } from './tool.ts';
 import { TOOLS } from './tools/all-tools.ts';
 
 /** Members and items of the arguments of one call: several times what a call needs. */
 const ARGUMENT_ELEMENTS_MAX = 100;
+
+/**
+ * A call may hold a window of 16 MiB, and shares the thread with webhooks and REST. An agent calls some tools at once, and a team has
+ * some agents.
+ */
+const CALL_LIMITS = { runningMax: 2, waitingMax: 30 };
 
 const INSTRUCTIONS = [
   'tasktrail records what agents did: tasks, their output, workflows, cost. All tools only read.',
@@ -26,7 +32,7 @@ export interface McpServerOptions extends McpSource {
 
 /** A factory of servers, one for each connection or request. They share their bounds. */
 export function createServerFactory(options: McpServerOptions): McpServerFactory {
-  const gate = new CallGate();
+  const gate = new WorkGate('calls', CALL_LIMITS);
   return () => {
     const server = new McpServer(
       { name: 'tasktrail', title: 'tasktrail', version: options.version },
@@ -43,7 +49,7 @@ export function createServerFactory(options: McpServerOptions): McpServerFactory
 }
 
 interface ToolParts extends McpSource {
-  readonly gate: CallGate;
+  readonly gate: WorkGate;
 }
 
 function addTool(server: McpServer, tool: Tool, parts: ToolParts): void {
@@ -66,10 +72,7 @@ async function callTool(
   { reader, readHealth, gate, onError, signal }: ToolParts & { readonly signal: AbortSignal },
 ): Promise<CallToolResult> {
   try {
-    const text = await gate.run(async () => {
-      signal.throwIfAborted();
-      return tool.call(given, { reader, readHealth, signal });
-    });
+    const text = await gate.run(signal, () => tool.call(given, { reader, readHealth, signal }));
     return { content: [{ type: 'text', text }] };
   } catch (error) {
     const known = errorText(error, given);

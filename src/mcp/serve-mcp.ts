@@ -14,7 +14,7 @@ const BODY_BYTES_MAX = 65_536;
 
 const BODY_TIMEOUT_MS = 10_000;
 
-/** Requests that are read or answered at the same time. Calls among them wait for each other (`CallGate`). */
+/** Requests that are read or answered at the same time. Calls among them wait for each other (`WorkGate`). */
 const REQUESTS_MAX = 64;
 
 export interface ServeMcpOptions extends McpServerOptions {

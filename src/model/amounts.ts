@@ -8,6 +8,14 @@ export const AMOUNT_KINDS = [
   'cacheCreationInputTokens',
 ] as const;
 
+/** More than any program counts or costs. So many tasks as there are still add up to a number. */
+const AMOUNT_MAX = 1e18;
+
+/** Whether a count, a price or a time can be one: a sum of larger ones would be infinite, and JSON has no such number. */
+export function isPossibleAmount(value: unknown): value is number {
+  return typeof value === 'number' && Math.abs(value) <= AMOUNT_MAX;
+}
+
 /** Whether a count is below its earlier value: the counter has started again from zero. */
 export function hasShrunk(before: Amounts, now: Amounts): boolean {
   return AMOUNT_KINDS.some((kind) => {

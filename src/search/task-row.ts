@@ -1,3 +1,4 @@
+import { isPossibleAmount } from '../model/amounts.ts';
 import { type JsonObject, objectOf } from '../model/json.ts';
 import { firstOfText } from '../model/text.ts';
 import { type ShortCostBasis, shortCostBasis } from '../project/genai/cost-basis.ts';
@@ -109,5 +110,5 @@ function textOrNull(value: unknown): string | null {
 }
 
 function numberOrNull(value: unknown): number | null {
-  return typeof value === 'number' && Number.isFinite(value) ? value : null;
+  return isPossibleAmount(value) ? value : null;
 }

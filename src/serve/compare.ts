@@ -10,6 +10,10 @@ import { sendJson } from './json-response.ts';
 import { readQuery } from './query.ts';
 import type { Reader } from './reader.ts';
 import type { Answer, Methods } from './routes.ts';
+import { WorkGate } from './work-gate.ts';
+
+/** A comparison reads two outputs and keeps some ten megabytes. */
+const COMPARE_LIMITS = { runningMax: 2, waitingMax: 10 };
 
 const ATTEMPT_RULE = `must be a number from 1 to ${ATTEMPT_MAX}`;
 
@@ -51,14 +55,15 @@ export const compareQuery: z.ZodType<CompareQuery> = z
 
 /** `/tasks/:id/compare`: two attempts of a task, or two tasks, side by side. */
 export function compareRoutes(reader: Reader): Readonly<Record<string, Methods>> {
-  return { '/tasks/:id/compare': { GET: showComparison(reader) } };
+  const gate = new WorkGate('comparisons', COMPARE_LIMITS);
+  return { '/tasks/:id/compare': { GET: showComparison(reader, gate) } };
 }
 
-function showComparison(reader: Reader): Answer {
+function showComparison(reader: Reader, gate: WorkGate): Answer {
   return async (req, res) => {
     const id = checkId('task id', req.params.id);
     const query = readQuery(req.url ?? '', compareQuery);
-    const value = await compareFor(res, reader, id, query);
+    const value = await compareFor(res, { reader, gate }, id, query);
     if (value !== undefined) sendJson(res, { status: 200, value });
   };
 }
@@ -66,7 +71,7 @@ function showComparison(reader: Reader): Answer {
 /** Undefined when the client has gone: two large files are not read for a client that has left. */
 async function compareFor(
   res: ServerResponse,
-  reader: Reader,
+  { reader, gate }: { readonly reader: Reader; readonly gate: WorkGate },
   id: string,
   query: CompareQuery,
 ): Promise<Comparison | undefined> {
@@ -74,11 +79,10 @@ async function compareFor(
   const leave = (): void => gone.abort();
   res.once('close', leave);
   try {
-    return await compareRuns(reader, sidesOf(id, query), {
-      signal: gone.signal,
-      rows: query.rows,
-      words: wordsOf(query),
-    });
+    const sides = sidesOf(id, query);
+    return await gate.run(gone.signal, () =>
+      compareRuns(reader, sides, { signal: gone.signal, rows: query.rows, words: wordsOf(query) }),
+    );
   } catch (error) {
     if (gone.signal.aborted) return undefined;
     throw error;

@@ -14,7 +14,7 @@ interface ProblemRow {
 /** The HTTP answer for each error code. An error with status 500 is a defect: its message goes to the log only. */
 const PROBLEMS: Readonly<Record<ErrorCode, ProblemRow>> = {
   ERR_AGENT_FAILED: { status: 500, title: 'The agent failed' },
-  // Streams end when their readers leave: ask again soon.
+  // Streams end when their readers leave, other work within seconds: ask again soon.
   ERR_BUSY: { status: 503, title: 'Too many streams', headers: { 'Retry-After': '10' } },
   ERR_CONFIG_INVALID: { status: 500, title: 'The configuration is not valid' },
   ERR_CONFLICT: { status: 409, title: 'Not possible as things are' },

@@ -1,10 +1,12 @@
 import { appendFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../src/model/json.ts';
 import { serveLogs } from '../../src/serve/logs.ts';
 import { createReader } from '../../src/store/read/reader.ts';
-import { ask, listen, tempDir, writeTask } from './log-server.ts';
+import { DEADLINE } from '../support/until.ts';
+import { ask, type Got, listen, tempDir, writeTask } from './log-server.ts';
 
 function timeOf(second: number): string {
   return `2026-11-01T10:00:${String(second).padStart(2, '0')}.000Z`;
@@ -178,4 +180,83 @@ test('hostile lines are compared and not obeyed', async () => {
     b: 2,
     b_minus_a: 1,
   });
+});
+
+test('two comparisons read at the same time, ten wait, and further ones are refused', async () => {
+  const { dir } = await serveTasks();
+  let running = 0;
+  let most = 0;
+  const release: (() => void)[] = [];
+  const reader: ReturnType<typeof createReader> = {
+    ...createReader(dir),
+    openTrace: async () => {
+      running += 1;
+      most = Math.max(most, running);
+      await new Promise<void>((resolve) => release.push(resolve));
+      running -= 1;
+      return undefined;
+    },
+  };
+  const port = await listen(serveLogs({ reader }));
+  const refused: Got[] = [];
+  const answers = Array.from({ length: 20 }, async () => {
+    const got = await ask(port, '/tasks/task-1/compare?with=task-2');
+    if (got.status !== 200) refused.push(got);
+    return got.status;
+  });
+  await expect.poll(() => refused.length, DEADLINE).toBe(8);
+  expect(refused[0]?.json()).toMatchObject({ status: 503, code: 'ERR_BUSY', title: 'Too many comparisons' });
+  expect(refused[0]?.headers['retry-after']).toBe('10');
+  const timer = setInterval(() => {
+    for (const done of release.splice(0)) done();
+  }, 1);
+  const statuses = await Promise.all(answers);
+  clearInterval(timer);
+  expect(most).toBe(2);
+  expect(statuses.filter((status) => status === 200)).toHaveLength(12);
+});
+
+test('a client that leaves while its comparison waits frees its place', async () => {
+  const { dir } = await serveTasks();
+  const release: (() => void)[] = [];
+  let opened = 0;
+  const reader: ReturnType<typeof createReader> = {
+    ...createReader(dir),
+    openTrace: async () => {
+      opened += 1;
+      await new Promise<void>((resolve) => release.push(resolve));
+      return undefined;
+    },
+  };
+  const handler = serveLogs({ reader });
+  let closed = 0;
+  const server = createServer((req, res) => {
+    res.once('close', () => {
+      closed += 1;
+    });
+    handler(req, res);
+  });
+  const path = '/tasks/task-1/compare?with=1';
+  const port = await listen(server);
+  const first = [ask(port, path), ask(port, path)];
+  await expect.poll(() => opened, DEADLINE).toBe(2);
+  const gone = new AbortController();
+  const left = Array.from({ length: 11 }, () =>
+    fetch(`http://127.0.0.1:${port}${path}`, { signal: gone.signal }).then(
+      ({ status }) => status,
+      () => 'left',
+    ),
+  );
+  // Ten wait.
+  expect(await Promise.race(left)).toBe(503);
+  gone.abort();
+  await expect.poll(() => closed, DEADLINE).toBe(11);
+  const timer = setInterval(() => {
+    for (const done of release.splice(0)) done();
+  }, 1);
+  const statuses = (await Promise.all([...first, ask(port, path)])).map(({ status }) => status);
+  clearInterval(timer);
+  expect(statuses).toEqual([200, 200, 200]);
+  // The comparisons of the clients that left were not begun.
+  expect(opened).toBe(3);
 });

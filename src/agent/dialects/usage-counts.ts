@@ -1,4 +1,4 @@
-import { AMOUNT_KINDS, hasShrunk, rounded } from '../../model/amounts.ts';
+import { AMOUNT_KINDS, hasShrunk, isPossibleAmount, rounded } from '../../model/amounts.ts';
 import type { Amounts, Usage } from '../../model/documents.ts';
 import type { JsonValue } from '../../model/json.ts';
 
@@ -6,7 +6,7 @@ import type { JsonValue } from '../../model/json.ts';
 export type Amount = number | null;
 
 export function amount(value: JsonValue | undefined): Amount {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : null;
+  return isPossibleAmount(value) && value >= 0 ? value : null;
 }
 
 /** Null when a part is unknown: a partial sum would be wrong. */

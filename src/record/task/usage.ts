@@ -1,4 +1,4 @@
-import { growthOf, AMOUNT_KINDS as KINDS, rounded } from '../../model/amounts.ts';
+import { growthOf, isPossibleAmount, AMOUNT_KINDS as KINDS, rounded } from '../../model/amounts.ts';
 import type { Amounts, ResultMetrics, Usage } from '../../model/documents.ts';
 import type { JsonObject } from '../../model/json.ts';
 
@@ -122,6 +122,6 @@ function named(sums: Sums): NamedAmounts {
 }
 
 function sum(total: Amount, amount: Amount | undefined): Amount {
-  if (typeof amount !== 'number' || !Number.isFinite(amount) || amount < 0) return total;
+  if (!isPossibleAmount(amount) || amount < 0) return total;
   return rounded((total ?? 0) + amount);
 }

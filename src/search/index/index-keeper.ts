@@ -3,13 +3,13 @@ import { mapBounded } from '../../system/files/map-bounded.ts';
 import { checkLease } from '../../system/lease-guard.ts';
 import type { RecordFiles, RecordKind } from '../record/record-files.ts';
 import { RecordUpkeep } from '../record/record-upkeep.ts';
-import type { TaskFiles, TaskVersions } from '../searched-files.ts';
+import type { TaskFiles } from '../searched-files.ts';
 import type { Database, Driver } from './driver/driver.ts';
 import { failureOf } from './index-failure.ts';
 import { indexInode, markLeft, openIndexFile, removeIndex, takeBack } from './index-file.ts';
 import type { IndexState } from './index-state.ts';
 import { Pause } from './pause.ts';
-import { readTask } from './read-task.ts';
+import { readTask, type TextRead } from './read-task.ts';
 import { Settled } from './settled.ts';
 import { type IndexedTask, isSameVersion, type KnownVersions, TaskIndex } from './task-index.ts';
 import { TextMerging } from './text-merging.ts';
@@ -49,13 +49,6 @@ export interface IndexKeeperOptions {
   readonly lease?: number | undefined;
   readonly onState?: (state: IndexState) => void;
   readonly sweepMs?: number;
-}
-
-/** When the texts of an open task were read, for how long, and their versions. */
-interface TextRead {
-  readonly atMs: number;
-  readonly tookMs: number;
-  readonly versions: TaskVersions;
 }
 
 /**
@@ -129,6 +122,10 @@ export class IndexKeeper {
   async use<T>(read: (index: TaskIndex) => T): Promise<T | undefined> {
     const index = this.#index;
     if (!this.#isComplete || index === undefined || this.#problem !== undefined) return undefined;
+    if (this.#isReplaced()) {
+      this.#pause.end();
+      return undefined;
+    }
     try {
       return read(index);
     } catch (error) {
@@ -190,8 +187,7 @@ export class IndexKeeper {
 
   #open(): TaskIndex {
     const { driver, logDir } = this.#options;
-    // Removed by hand, or another one put in its place: what is written to the old one is lost.
-    if (this.#index !== undefined && indexInode(logDir) !== this.#inode) this.#closeFile();
+    if (this.#index !== undefined && this.#isReplaced()) this.#closeFile();
     if (this.#index !== undefined) return this.#index;
     // One that could not be read.
     this.#closeFile();
@@ -206,6 +202,11 @@ export class IndexKeeper {
     this.#sweepAtMs = 0;
     this.#index = index;
     return index;
+  }
+
+  /** Removed by hand, or another one put in its place: what is written to the old one is lost. */
+  #isReplaced(): boolean {
+    return indexInode(this.#options.logDir) !== this.#inode;
   }
 
   /** Finds what has changed without a note: while no process held the directory, or by hand. */
@@ -255,7 +256,11 @@ export class IndexKeeper {
       this.#indexed += ids.length;
       this.#merging.count(ids.length);
     } catch (error) {
-      for (const id of ids) this.#waiting.add(id);
+      for (const id of ids) {
+        this.#waiting.add(id);
+        // Its text was read and not written.
+        this.#reads.delete(id);
+      }
       throw error;
     } finally {
       this.#isWriting = false;
@@ -300,8 +305,8 @@ export class IndexKeeper {
   async #readTask(id: string): Promise<IndexedTask | undefined> {
     const startMs = performance.now();
     const last = this.#reads.get(id);
-    const task = await readTask(this.#options.files, id, ({ folder, output }, isOpen) => {
-      if (!isOpen || last === undefined) return true;
+    const task = await readTask(this.#options.files, id, ({ folder, output }, { isOpen, isEnded }) => {
+      if (!isOpen || last === undefined || (isEnded && !last.isEnded)) return true;
       const dueMs = last.atMs + Math.max(REREAD_MS, REREAD_FACTOR * last.tookMs);
       if (startMs >= dueMs) return true;
       if (last.versions.folder !== folder || last.versions.output !== output) this.#later.set(id, dueMs);
@@ -313,7 +318,8 @@ export class IndexKeeper {
       this.#later.delete(id);
     } else if (task.text !== undefined) {
       const nowMs = performance.now();
-      this.#reads.set(id, { atMs: nowMs, tookMs: nowMs - startMs, versions: task.versions });
+      const { versions, isEnded } = task;
+      this.#reads.set(id, { atMs: nowMs, tookMs: nowMs - startMs, versions, isEnded });
     }
     // An index that is closed before the texts are read again finds them by their versions.
     if (task !== undefined && task.text === undefined && last !== undefined)

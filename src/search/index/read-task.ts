@@ -8,24 +8,43 @@ import type { IndexedTask, IndexedText } from './task-index.ts';
 /** Different tools of a task. */
 const TOOLS_MAX = 1_000;
 
+/** When the texts of an open task were read, for how long, and their versions. */
+export interface TextRead {
+  readonly atMs: number;
+  readonly tookMs: number;
+  readonly versions: TaskVersions;
+  /** Whether the task had ended. */
+  readonly isEnded: boolean;
+}
+
 /** Whether the text is to be read. An output of 200 MB that grows is not read for each line. */
-type WantsText = (versions: TaskVersions, isOpen: boolean) => boolean;
+type WantsText = (versions: TaskVersions, state: TaskState) => boolean;
+
+interface TaskState {
+  /** Whether its files may still change. */
+  readonly isOpen: boolean;
+  readonly isEnded: boolean;
+}
+
+/** A task as it is written, and whether it had ended. */
+type ReadTask = IndexedTask & Pick<TaskState, 'isEnded'>;
 
 /** Undefined when the task is not listed: it is missing, or its metadata is damaged. */
 export async function readTask(
   files: TaskFiles,
   id: string,
   wantsText: WantsText,
-): Promise<IndexedTask | undefined> {
+): Promise<ReadTask | undefined> {
   // Before the files: what changes while they are read makes the version an old one.
   const versions = await files.versions(id);
   const listed = versions && (await files.read(id));
   if (versions === undefined || listed === undefined) return undefined;
   const { metadata } = listed;
-  const isOpen = !isFinal(metadata.status) || metadata.settled !== true;
+  const isEnded = isFinal(metadata.status);
+  const isOpen = !isEnded || metadata.settled !== true;
   const documents = await readDocuments(files, id);
-  const text = wantsText(versions, isOpen) ? await readText(files, id, documents) : undefined;
-  return { row: taskRow(listed, documents), versions, isOpen, text };
+  const text = wantsText(versions, { isOpen, isEnded }) ? await readText(files, id, documents) : undefined;
+  return { row: taskRow(listed, documents), versions, isOpen, isEnded, text };
 }
 
 export async function readDocuments(files: TaskFiles, id: string): Promise<TaskDocuments> {

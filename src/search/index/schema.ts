@@ -1,7 +1,7 @@
 import { RECORD_SCHEMA } from '../record/record-index.ts';
 
 /** Of the tables and of how texts become words. An index of another version is thrown away. */
-export const INDEX_VERSION = 3;
+export const INDEX_VERSION = 4;
 
 /** 8 KiB: a third fewer pages than the default for the long lists of the full text. */
 export const SETTINGS: string = `

@@ -1,4 +1,5 @@
 import { isTurnOver, nextTurn } from '../../system/turns.ts';
+import { textPieces } from './text-pieces.ts';
 import { forEachWord, isPlainText, normalized } from './text-words.ts';
 
 /**
@@ -10,9 +11,6 @@ const WORDS_MAX = 100_000;
 /** Characters of a task that SQLite cuts into words: they cannot be more than the words that are kept here. */
 const PLAIN_MAX = 500_000;
 
-/** Characters whose words are cut between two looks at the clock. */
-const STEP_CHARACTERS = 65_536;
-
 /** The words of one task. */
 export class TaskWords {
   readonly #words = new Set<string>();
@@ -20,10 +18,9 @@ export class TaskWords {
   #plainLength = 0;
 
   async add(text: string): Promise<void> {
-    for (let at = 0; at < text.length && this.#words.size < WORDS_MAX; ) {
-      const end = stepEnd(text, at);
-      this.#addPiece(at === 0 && end === text.length ? text : text.slice(at, end));
-      at = end;
+    for (const piece of textPieces(text)) {
+      if (this.#words.size >= WORDS_MAX) return;
+      this.#addPiece(piece);
       if (isTurnOver()) await nextTurn();
     }
   }
@@ -44,12 +41,4 @@ export class TaskWords {
       if (this.#words.size < WORDS_MAX) this.#words.add(word);
     });
   }
-}
-
-/** Steps end at a space. Where there is none for as long again, the text is a blob, and may be cut anywhere. */
-function stepEnd(text: string, at: number): number {
-  const least = at + STEP_CHARACTERS;
-  if (least >= text.length) return text.length;
-  const space = /\s/.exec(text.slice(least, least + STEP_CHARACTERS));
-  return Math.min(text.length, least + (space?.index ?? STEP_CHARACTERS));
 }

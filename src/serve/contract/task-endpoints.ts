@@ -160,7 +160,7 @@ export const TASK_ENDPOINTS: readonly Endpoint[] = [
     answer:
       '`{a, b, first_divergence, differences, rows, cut}`: `with`, a task or the number of an attempt, beside this task ([side by side](#side-by-side))',
     answers: { 200: json('what differs', comparison) },
-    errors: OF_TASK,
+    errors: [...OF_TASK, 'ERR_BUSY'],
   },
   {
     name: 'getWebhookFlow',

@@ -132,3 +132,11 @@ test('with a run that reported a part the amounts of the task are unknown, with 
     unknown_reason: 'a part is missing',
   });
 });
+
+test('amounts that no program can have are not counted, so that sums stay numbers', () => {
+  const total = new UsageTotal();
+  total.add({ inputTokens: 1e308, outputTokens: 5, costUsd: 1e308 });
+  total.add({ inputTokens: 1e308, costUsd: 0.5 });
+  expect(total.metrics(1)).toMatchObject({ input_tokens: null, output_tokens: 5, cost_usd: 0.5 });
+  expect(total.with({ inputTokens: 1e308 })).toEqual({ usd: 0.5, tokens: 5 });
+});

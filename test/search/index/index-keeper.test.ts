@@ -18,6 +18,7 @@ import { setLeaseGuard } from '../../../src/system/lease-guard.ts';
 import { tempDir } from '../../support/log-dir.ts';
 import { listsOf, loadDrivers, openIndex } from '../../support/search-index.ts';
 import { outputLine, result, writeTask } from '../../support/searched-tasks.ts';
+import { DEADLINE } from '../../support/until.ts';
 
 const asFolder = (path: string): void => {
   rmSync(path);
@@ -96,6 +97,29 @@ describe.each((await loadDrivers()).map((driver) => [driver.name, driver] as con
     writeFileSync(join(dir, 'task-open/01-input.json'), '{"message":"question"}\n');
     next.note(['task-open']);
     await expect.poll(() => count('question')).toBe(1);
+  });
+
+  test('an output is read again at once when its task has ended', async () => {
+    const dir = await tempDir();
+    writeTask(dir, { id: 'task-a', lines: [outputLine('old')] });
+    const keeper = await openIndex(dir, driver);
+    writeTask(dir, {
+      ...{ id: 'task-a', metadata: { status: 'completed' } },
+      lines: [outputLine('old'), outputLine('new')],
+    });
+    keeper.note(['task-a']);
+    await keeper.settle(45_000);
+    expect((await listsOf(dir, keeper)({ limit: 9, q: 'new' })).items).toHaveLength(1);
+  });
+
+  test('a query finds that the index was removed: it is made again without another change', async () => {
+    const dir = await tempDir();
+    writeTask(dir, { id: 'task-a', message: 'words' });
+    const keeper = await openIndex(dir, driver);
+    rmSync(indexPath(dir));
+    expect(await keeper.use((index) => index.count())).toBeUndefined();
+    await expect.poll(() => keeper.use((index) => index.count()), DEADLINE).toBe(1);
+    expect(existsSync(indexPath(dir))).toBe(true);
   });
 
   test('a keeper whose directory was taken over writes nothing', async () => {

@@ -55,6 +55,33 @@ describe.each(WAYS.map((driver) => [driver?.name ?? 'files', driver] as const))(
         (await lists({ limit: 50, ...query })).items.map((item) => String(item.task_id));
     }
 
+    test.each(['cost', 'tokens', 'duration'] as const)(
+      'pages by %s have each task once, also those with impossible amounts',
+      async (sort) => {
+        const dir = await tempDir();
+        const amounts = [1e308, 1.7e308, 5, null, 1e17, -1e308];
+        for (const [n, amount] of amounts.entries()) {
+          const metrics = {
+            cost_usd: amount,
+            input_tokens: amount,
+            output_tokens: amount,
+            duration_seconds: amount,
+          };
+          writeTask(dir, { id: `task-${n}`, result: result(true, metrics) });
+        }
+        const lists = listsOf(dir, driver && (await openIndex(dir, driver)));
+        const found: unknown[] = [];
+        for (let cursor: string | undefined; ; ) {
+          const page = await lists({ limit: 1, sort, ...(cursor !== undefined && { cursor }) });
+          found.push(...page.items.map((item) => item.task_id));
+          cursor = page.nextCursor ?? undefined;
+          if (cursor === undefined) break;
+        }
+        // Impossible amounts are unknown ones, which are last.
+        expect(found).toEqual(['task-4', 'task-2', 'task-5', 'task-3', 'task-1', 'task-0']);
+      },
+    );
+
     test('filters, words, phrases and fields find the same tasks', async () => {
       const dir = await tempDir();
       writeTasks(dir);

@@ -19,6 +19,28 @@ const BASES: Readonly<Record<number, JsonObject>> = {
 describe.each(WAYS.map((driver) => [driver?.name ?? 'files', driver] as const))(
   'numbers by %s',
   (_, driver) => {
+    test('sums of amounts that are impossible or huge are numbers', async () => {
+      const dir = await tempDir();
+      for (const [n, amount] of [1e308, 1e308, 1e17, 1e17].entries()) {
+        const metrics = {
+          cost_usd: amount,
+          input_tokens: amount,
+          output_tokens: amount,
+          duration_seconds: amount,
+        };
+        writeTask(dir, { id: `task-${n}`, result: result(true, metrics) });
+      }
+      const files = createTaskSource(dir);
+      const keeper = driver && (await openIndex(dir, driver));
+      const stats = createTaskStats({
+        files,
+        askIndex: keeper && ((request) => countByIndex((read) => keeper.use(read), files, request)),
+      });
+      const sums = { cost_usd: 2e17, input_tokens: 2e17, output_tokens: 2e17, cost_known: 2 };
+      const { rows } = await stats({ groupBy: ['status'] });
+      expect(rows).toMatchObject([{ count: 4, ...sums, duration_seconds: { total: 2e17, max: 1e17 } }]);
+    });
+
     async function counts(query: StatsQuery): Promise<readonly Record<string, unknown>[]> {
       const dir = await tempDir();
       const metadata = { assigned_agent: 'claude', model: 'opus' };

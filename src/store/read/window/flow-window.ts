@@ -10,6 +10,7 @@ import { openBytes, type StoredBytes } from '../../places/stored-bytes.ts';
 import type { NamedFile } from '../../stored-file.ts';
 import { isBlankLine, storedText } from '../../task-file.ts';
 import type { Indexes } from './indexes.ts';
+import { isName } from './line-name.ts';
 import { searchWindow } from './search-window.ts';
 
 /** A window ends before this many bytes of lines, however many lines were asked for. A longer line is a window of its own. */
@@ -91,9 +92,11 @@ async function locate(file: OpenFile, query: WindowQuery): Promise<Located> {
   const copies = await copiesIn(file, scan.kept);
   const kept = scan.kept.filter(({ number }) => !copies.has(number));
   const { from, to } = scan;
-  const name = (number: number): string => {
-    const line = kept.find((one) => one.number === number);
-    return line?.id ?? `@${number}`;
+  /** The id of a line where it leads to this very line: else a link could lead back, or pass over lines. */
+  const name = async (number: number): Promise<string> => {
+    const id = kept.find((one) => one.number === number)?.id;
+    const isSure = id !== undefined && isName(id) && (await findNumber(file, id)) === number;
+    return isSure ? id : `@${number}`;
   };
   return {
     kept,
@@ -101,8 +104,8 @@ async function locate(file: OpenFile, query: WindowQuery): Promise<Located> {
       skippedLines: scan.skipped,
       firstLine: from,
       lineCount: file.lines,
-      next: to < end && to > 0 ? name(to - 1) : undefined,
-      previous: from > 0 ? name(from) : undefined,
+      next: to < end && to > 0 ? await name(to - 1) : undefined,
+      previous: from > 0 ? await name(from) : undefined,
     },
   };
 }
@@ -233,14 +236,20 @@ async function* textsOf(file: OpenFile, kept: readonly Kept[]): AsyncGenerator<s
 async function numberOf(file: OpenFile, parameter: string, id: string): Promise<number> {
   const number = NUMBER.exec(id)?.[1];
   if (number !== undefined && Number(number) < file.lines) return Number(number);
+  const found = await findNumber(file, id);
+  if (found !== undefined) return found;
+  throw new TasktrailError('ERR_GONE', `${parameter}: no line of this file has that id`);
+}
+
+async function findNumber(file: OpenFile, id: string): Promise<number | undefined> {
+  // The last one without its newline is in no index.
+  const last = file.lines - 1;
+  if (last >= file.index.lines && (await readLine(file, last))?.event_id === id) return last;
   const hash = idHash(id);
   // The index may be wrong about a line, never the file.
   for (let line = file.index.lastWith(hash); line >= 0; line = file.index.lastWith(hash, line))
     if ((await readLine(file, line))?.event_id === id) return line;
-  // The last one without its newline is in no index.
-  const last = file.lines - 1;
-  if (last >= file.index.lines && (await readLine(file, last))?.event_id === id) return last;
-  throw new TasktrailError('ERR_GONE', `${parameter}: no line of this file has that id`);
+  return undefined;
 }
 
 async function readLine(file: OpenFile, number: number): Promise<JsonObject | undefined> {

@@ -4,6 +4,7 @@ import type { FlowWindow, WindowQuery } from '../../../model/task-reading.ts';
 import { type Line, NEWLINE } from '../../../system/lines.ts';
 import type { StoredBytes } from '../../places/stored-bytes.ts';
 import { isBlankLine, storedText } from '../../task-file.ts';
+import { isName } from './line-name.ts';
 
 /** A larger window is left to the index: its texts are held until they are sent. */
 const WINDOW_BYTES_MAX = 4 * 1_048_576;
@@ -18,6 +19,7 @@ const TAIL_BYTES = 65_536;
 interface Found {
   readonly text: string;
   readonly id: string;
+  readonly start: number;
   readonly bytes: number;
 }
 
@@ -39,7 +41,7 @@ class Lines {
     const { event_id: id, sender } = parseObject(text) ?? {};
     if (typeof id !== 'string' || id === '' || isMark(sender)) this.isUnsure = true;
     const bytes = line.end - line.start;
-    this.found.push({ text, id: String(id), bytes });
+    this.found.push({ text, id: String(id), start: line.start, bytes });
     this.skipped.push(0);
     this.bytes += bytes;
     if (this.bytes > WINDOW_BYTES_MAX) this.isUnsure = true;
@@ -56,7 +58,7 @@ export async function searchWindow(
 ): Promise<Omit<FlowWindow, 'close'> | undefined> {
   const size = await bytes.size();
   if (size === undefined) return undefined;
-  if (tail !== undefined) return backward(bytes, size, { count: tail, isEnd: true });
+  if (tail !== undefined) return backward(bytes, size, { size, count: tail, isEnd: true });
   // Only the index knows which of the two comes first.
   if (after !== undefined && before !== undefined) return undefined;
   if (after === undefined && before === undefined) return forward(bytes, 0, { size, count: limit });
@@ -64,7 +66,7 @@ export async function searchWindow(
   const line = id.startsWith('@') ? undefined : await findLine(bytes, size, id);
   if (line === undefined) return undefined;
   if (after !== undefined) return forward(bytes, line.end, { size, count: limit });
-  return backward(bytes, line.start, { count: limit, isEnd: false });
+  return backward(bytes, line.start, { size, count: limit, isEnd: false });
 }
 
 async function forward(
@@ -73,26 +75,30 @@ async function forward(
   { size, count }: { readonly size: number; readonly count: number },
 ): Promise<Omit<FlowWindow, 'close'> | undefined> {
   const lines = new Lines();
+  let number = -1;
   for await (const batch of bytes.lines(from)) {
     for (const line of batch) {
       lines.add(line);
+      number += 1;
       if (lines.isUnsure) return undefined;
       if (lines.found.length < count) continue;
       // A link behind a damaged line has its number.
       if (from > 0 && lines.skipped[0] !== 0) return undefined;
       const isLast = line.end >= size;
-      return windowOf(lines, { hasNext: !isLast, hasPrevious: from > 0 });
+      // Whether a later line has the same id, all of the file would have to be read for.
+      const next = from === 0 ? `@${number}` : undefined;
+      return windowOf(lines, { bytes, size, hasNext: !isLast, hasPrevious: from > 0, next });
     }
   }
   // Fewer than asked for: the end of the file was read too.
   if (lines.found.length === 0 || (from > 0 && lines.skipped[0] !== 0)) return undefined;
-  return windowOf(lines, { hasNext: false, hasPrevious: from > 0 });
+  return windowOf(lines, { bytes, size, hasNext: false, hasPrevious: from > 0 });
 }
 
 async function backward(
   bytes: StoredBytes,
   end: number,
-  { count, isEnd }: { readonly count: number; readonly isEnd: boolean },
+  { size, count, isEnd }: { readonly size: number; readonly count: number; readonly isEnd: boolean },
 ): Promise<Omit<FlowWindow, 'close'> | undefined> {
   for (let length = TAIL_BYTES; ; length *= 4) {
     const from = Math.max(0, end - length);
@@ -105,7 +111,7 @@ async function backward(
     lines.found.splice(0, Math.max(0, more));
     if (more > 0) lines.skipped.splice(0, more + 1);
     if (lines.found.length === 0 || (!isEnd && lines.skipped.at(-1) !== 0)) return undefined;
-    return windowOf(lines, { hasNext: !isEnd, hasPrevious: more > 0 });
+    return windowOf(lines, { bytes, size, hasNext: !isEnd, hasPrevious: more > 0 });
   }
 }
 
@@ -124,21 +130,38 @@ async function linesBetween(bytes: StoredBytes, from: number, end: number): Prom
   return lines;
 }
 
-function windowOf(
+interface Around {
+  readonly bytes: StoredBytes;
+  readonly size: number;
+  readonly hasNext: boolean;
+  readonly hasPrevious: boolean;
+  /** The name of the last line, where it is known. */
+  readonly next?: string | undefined;
+}
+
+async function windowOf(
   { found, skipped }: Lines,
-  { hasNext, hasPrevious }: { readonly hasNext: boolean; readonly hasPrevious: boolean },
-): Omit<FlowWindow, 'close'> {
+  { bytes, size, hasNext, hasPrevious, next }: Around,
+): Promise<Omit<FlowWindow, 'close'> | undefined> {
+  const [first, last] = [found[0], found.at(-1)];
+  const linked = [hasPrevious ? first : undefined, hasNext && next === undefined ? last : undefined];
+  for (const line of linked) if (line !== undefined && !(await isNamed(bytes, size, line))) return undefined;
   return {
     skippedLines: skipped.reduce((sum, count) => sum + count, 0),
     // Only the index knows them.
     firstLine: undefined,
     lineCount: undefined,
-    next: hasNext ? found.at(-1)?.id : undefined,
-    previous: hasPrevious ? found[0]?.id : undefined,
+    next: hasNext ? (next ?? last?.id) : undefined,
+    previous: hasPrevious ? first?.id : undefined,
     lines: async function* () {
       for (const { text } of found) yield text;
     },
   };
+}
+
+/** Whether the id of a line leads to this very line, and to no later one. */
+async function isNamed(bytes: StoredBytes, size: number, { id, start }: Found): Promise<boolean> {
+  return isName(id) && (await findLine(bytes, size, id))?.start === start;
 }
 
 interface Range {
