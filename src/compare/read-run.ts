@@ -68,7 +68,7 @@ function entryOf({ kind, name, phase, at, seconds, isFailed }: TaskStep): readon
   return [{ kind, ...place, at, seconds, isFailed, input: '', result: '', eventId: null }];
 }
 
-/** Entries of one time stay in their order: phases and steps before calls. */
+/** Entries of one time stay in their order: phases and steps, a parent before its children, then calls. */
 function byBeginning(a: RunEntry, b: RunEntry): number {
   return a.at < b.at ? -1 : a.at > b.at ? 1 : 0;
 }

@@ -2,6 +2,7 @@ import { attemptIn } from '../model/attempt.ts';
 import { ATTR } from '../model/attributes.ts';
 import { type JsonObject, objectOf, parseObject } from '../model/json.ts';
 import type { CompareReader } from './compare-reader.ts';
+import { orderedSteps } from './step-order.ts';
 
 /** Steps in memory. Each takes some hundred bytes; the others are counted. */
 const STEPS_MAX = 20_000;
@@ -23,6 +24,8 @@ export interface TaskStep {
   readonly isFailed: boolean;
   readonly errorType: string | null;
   readonly spanId: string;
+  /** Null: not known. */
+  readonly parentId: string | null;
   readonly costUsd: number | null;
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
@@ -36,7 +39,7 @@ export interface TaskSteps {
   readonly leftOut: number;
 }
 
-/** The steps of a task in the order of its trace, which is that of their ends. */
+/** The steps of a task in the order of their beginnings. */
 export async function readSteps(
   reader: Pick<CompareReader, 'openTrace'>,
   taskId: string,
@@ -61,7 +64,7 @@ export async function readSteps(
   } finally {
     await flow.close();
   }
-  return { steps, others, leftOut };
+  return { steps: orderedSteps(steps), others, leftOut };
 }
 
 function stepOf(span: JsonObject): TaskStep | undefined {
@@ -79,6 +82,7 @@ function stepOf(span: JsonObject): TaskStep | undefined {
     isFailed: span.status === 'error',
     errorType: textOrNull(attributes[ATTR.errorType]),
     spanId,
+    parentId: textOrNull(span.parent_span_id),
     costUsd: numberOrNull(attributes[ATTR.costUsd]),
     inputTokens: numberOrNull(attributes[ATTR.genAiInputTokens]),
     outputTokens: numberOrNull(attributes[ATTR.genAiOutputTokens]),

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { TasktrailError } from '../errors.ts';
 import { checkId } from '../model/ids.ts';
 import { type JsonObject, objectOf } from '../model/json.ts';
-import type { Flow, TaskDocument, TaskFlow } from '../model/task-reading.ts';
+import type { Flow, TaskDocument, TaskFlow, WindowQuery } from '../model/task-reading.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
 import { compareRoutes } from './compare.ts';
 import { type OpenApiPlace, openApiRoutes } from './contract/show.ts';
@@ -175,10 +175,25 @@ function showFlow(reader: Reader, name: TaskFlow): Answer {
     const query = readWindowQuery(req.url ?? '');
     const flow = query && (await reader.openWindow(id, name, query));
     const whole = query === undefined ? await reader.openFlow(id, name) : undefined;
-    if (flow === undefined && whole === undefined) throw missing(`${name} of task ${id}`);
+    if (flow === undefined && whole === undefined)
+      return sendNoLines(res, query, await reader.hasTask(id), id);
     const links = flow && query ? windowLinks(`${req.baseUrl}/tasks/${id}/logs/${name}`, flow, query) : {};
     await sendFlow(res, flow ?? whole, links);
   };
+}
+
+/** A flow without a file: the task has no such lines yet, or never. */
+function sendNoLines(
+  res: ServerResponse,
+  query: WindowQuery | undefined,
+  isKnown: boolean,
+  id: string,
+): void {
+  if (!isKnown) throw missing(`task ${id}`);
+  const name = query?.after === undefined ? 'before' : 'after';
+  if (query?.[name] !== undefined)
+    throw new TasktrailError('ERR_GONE', `${name}: the task has no lines of this kind`);
+  sendJson(res, { status: 200, value: [], headers: { [SKIPPED_HEADER]: '0' } });
 }
 
 function showTrace(reader: Reader): Answer {
