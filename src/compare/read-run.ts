@@ -4,7 +4,8 @@ import { type JsonObject, objectOf } from '../model/json.ts';
 import { readArtifacts } from './artifacts.ts';
 import type { CompareReader } from './compare-reader.ts';
 import type { RunEntry, RunRecord } from './run-record.ts';
-import { readSteps, type TaskStep } from './task-steps.ts';
+import type { TaskStep } from './task-step.ts';
+import { readSteps } from './task-steps.ts';
 import { readToolCalls } from './tool-calls.ts';
 import { nameOf, numberOrNull } from './values.ts';
 

@@ -1,4 +1,4 @@
-import type { StepKind, TaskStep } from './task-steps.ts';
+import type { StepKind, TaskStep } from './task-step.ts';
 
 /** From the outside to the inside, for spans whose parent is not known. */
 const RANK: Readonly<Record<StepKind, number>> = {

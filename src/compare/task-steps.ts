@@ -3,33 +3,13 @@ import { ATTR } from '../model/attributes.ts';
 import { type JsonObject, objectOf, parseObject } from '../model/json.ts';
 import type { CompareReader } from './compare-reader.ts';
 import { orderedSteps } from './step-order.ts';
+import type { TaskStep } from './task-step.ts';
 
 /** Steps in memory. Each takes some hundred bytes; the others are counted. */
 const STEPS_MAX = 20_000;
 
 /** The scope of the spans that are made here. An agent's own spans have others. */
 const SCOPE = 'tasktrail';
-
-export type StepKind = 'attempt' | 'workflow' | 'phase' | 'step' | 'agent' | 'tool';
-
-/** A span of a task: what was done, from when to when. */
-export interface TaskStep {
-  readonly kind: StepKind;
-  readonly name: string;
-  readonly phase: string | null;
-  readonly step: string | null;
-  readonly attempt: number;
-  readonly at: string;
-  readonly seconds: number;
-  readonly isFailed: boolean;
-  readonly errorType: string | null;
-  readonly spanId: string;
-  /** Null: not known. */
-  readonly parentId: string | null;
-  readonly costUsd: number | null;
-  readonly inputTokens: number | null;
-  readonly outputTokens: number | null;
-}
 
 export interface TaskSteps {
   readonly steps: readonly TaskStep[];

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { TASK_STATUSES } from '../model/documents.ts';
 import type { TaskFilter } from '../model/task-reading.ts';
+import { values } from '../serve/contract/parameter.ts';
 import { time } from '../serve/query.ts';
 
 const word = z.string().min(1, 'must not be empty').optional();
@@ -27,15 +28,15 @@ export const taskFilters: { readonly [K in keyof Required<TaskFilter>]: z.ZodTyp
     'What people type: words, "phrases", -excluded, and fields: status:failed cost:>0.5 repo:acme/x tool:Bash. ' +
       'Searches message, output, tool calls, result and error.',
   ),
-  status: z.enum(TASK_STATUSES, { error: `must be one of ${TASK_STATUSES.join(', ')}` }).optional(),
-  source: word,
-  provider: word.describe('github, jira, slack, ...'),
-  agent: word,
-  model: word,
-  command: word,
-  repo: word,
-  workflow_id: word,
-  error_type: word,
+  status: values(TASK_STATUSES),
+  source: values(),
+  provider: values().describe('github, jira, slack, ...'),
+  agent: values(),
+  model: values(),
+  command: values(),
+  repo: values(),
+  workflow_id: values(),
+  error_type: values(),
   cost_min: amount.describe('US dollars.'),
   cost_max: amount,
   duration_min: amount.describe('Seconds.'),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { readSteps, type TaskStep } from '../../compare/task-steps.ts';
+import type { TaskStep } from '../../compare/task-step.ts';
+import { readSteps } from '../../compare/task-steps.ts';
 import { TasktrailError } from '../../errors.ts';
 import { isTerminal } from '../../model/documents.ts';
 import { checkId, isWorkflowId } from '../../model/ids.ts';
