@@ -237,7 +237,7 @@ function cellsOf({ metadata, result, message }: ListedTask, nowMs: number): read
     { text: textOf(metadata.task_id) },
     { text: textOf(metadata.status), style: status && STATUS_STYLES[status] },
     { text: createdMs === undefined ? UNKNOWN : ageText(nowMs - createdMs) },
-    { text: activityText(metadata.activity) },
+    { text: activityText(metadata.activity, nowMs) },
     { text: textOf(metadata.command) },
     { text: [metadata.source, metadata.provider].filter(isText).map(escapeLine).join('/') || UNKNOWN },
     { text: textOf(metadata.assigned_agent) },

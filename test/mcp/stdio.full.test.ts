@@ -67,7 +67,7 @@ test('input from a file or of no bytes ends it with 0, after the last answer', a
   appendFileSync(file, `${JSON.stringify(first)}\ngarbage\n${JSON.stringify(call)}`);
   for (const [path, ids] of [
     ['/dev/null', []],
-    [file, [null, 1, 2]],
+    [file, [1, 2, null]],
   ] as const) {
     const { status, stdout } = spawnSync(process.execPath, [MAIN, 'mcp', '--dir', dir], {
       stdio: [openSync(path, 'r'), 'pipe', 'inherit'],

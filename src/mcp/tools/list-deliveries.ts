@@ -5,7 +5,7 @@ import { values } from '../../serve/contract/parameter.ts';
 import { time } from '../../serve/query.ts';
 import { defineTool, type Tool } from '../tool.ts';
 import { countOf, Rows } from '../tool-answer.ts';
-import { askedOf, cursor, linkOf, rowLimit } from '../tool-arguments.ts';
+import { askedOf, cursor, nextLink, rowLimit } from '../tool-arguments.ts';
 
 const SHOWN = [
   'timestamp',
@@ -34,7 +34,6 @@ export const listDeliveries: Tool = defineTool({
   }),
   run: async (given, { reader }) => {
     const { items, nextCursor } = await reader.listDeliveries({ ...given, asked: askedOf(given) });
-    const { limit, cursor: _, ...asked } = given;
     return {
       title:
         items.length === 0 ? 'No delivery matches.' : `${countOf(items.length, 'delivery', 'deliveries')}.`,
@@ -42,7 +41,7 @@ export const listDeliveries: Tool = defineTool({
       more:
         nextCursor === null
           ? []
-          : [{ arguments: { cursor: nextCursor }, link: linkOf('/api/webhooks', { ...asked, limit }) }],
+          : [{ arguments: { cursor: nextCursor }, link: nextLink('/api/webhooks', given, nextCursor) }],
     };
   },
 });
