@@ -4,10 +4,11 @@ import {
   type Budget,
   type BudgetKind,
   exceededKind,
+  isNearlyUsed,
   NOTHING_SPENT,
-  NOTICE_SHARE,
   roundedUse,
   type Spent,
+  shareOf,
   spentText,
 } from '../model/budget.ts';
 import type { Child } from './child.ts';
@@ -132,9 +133,10 @@ export class BudgetWatch {
     const { limits } = this.#budget;
     for (const kind of BUDGET_KINDS) {
       const limit = limits[kind];
-      if (limit === undefined || spent[kind] < NOTICE_SHARE * limit) continue;
+      // What is used up has a notice of its own.
+      if (limit === undefined || !isNearlyUsed(spent[kind], limit) || spent[kind] >= limit) continue;
       // An earlier run of the task has said it.
-      if (this.#before[kind] < NOTICE_SHARE * limit) this.#note(kind, spent[kind], limit);
+      if (!isNearlyUsed(this.#before[kind], limit)) this.#note(kind, spent[kind], limit);
     }
     const kind = exceededKind(limits, spent);
     if (kind !== undefined) this.#end(kind, spent[kind], limits[kind] ?? 0);
@@ -151,7 +153,7 @@ export class BudgetWatch {
     }
     this.#say(name, note);
     const [kind = ''] = name.split(' ');
-    this.#recording.notice?.({ kind, used: note.used, limit, exceeded: name !== kind });
+    this.#recording.notice?.({ kind, used: note.used, limit, exceeded: name !== kind, timeMs: note.timeMs });
   }
 
   #say(name: string, { used, limit, timeMs }: BudgetNotes[string]): void {
@@ -198,13 +200,12 @@ function noticeOf(
   kind: BudgetKind,
   { used, limit, isEnd }: { readonly used: number; readonly limit: number; readonly isEnd: boolean },
 ): AgentOutput {
-  const share = Math.floor((used / limit) * 100);
   const how = spentText(kind, used, limit);
   return {
     type: isEnd ? 'error' : 'system',
     content: isEnd
       ? `the budget is used up, the agent is ended: ${how}`
-      : `${share} % of the budget is used: ${how}`,
+      : `${shareOf(used, limit)} % of the budget is used: ${how}`,
     more: { budget: kind, budget_used: used, budget_limit: limit, ...(!isEnd && { level: 'warning' }) },
   };
 }

@@ -27,6 +27,8 @@ export interface RunEnd {
   readonly lingered?: boolean;
   /** Whether its output says that the run is over, see `DialectReader.isFinal`. Undefined: not known. */
   readonly isFinal?: boolean;
+  /** What the messages of the agent say so far, see `DialectReader.spent`. */
+  readonly spent?: Usage | undefined;
   /** The system killed processes for lack of memory during the run, and this process sent no SIGKILL. */
   readonly oomKilled?: boolean;
 }
@@ -52,12 +54,13 @@ export function judge(end: RunEnd): AgentOutcome {
 }
 
 /** The usage, with a reason where it is a part at most. A dialect without a result line reports none. */
-function usageOf({ verdict: { success, usage }, isFinal }: RunEnd): Usage {
+function usageOf({ verdict: { success, usage }, isFinal, spent }: RunEnd): Usage {
   if (success === undefined || isFinal === undefined) return usage;
   const isUnknown = (usage.inputTokens ?? null) === null && (usage.outputTokens ?? null) === null;
-  if (!isFinal) return { ...usage, incompleteReason: 'the agent ended without its result line' };
+  const seen = isUnknown && spent !== undefined && { seen: spent };
+  if (!isFinal) return { ...usage, ...seen, incompleteReason: 'the agent ended without its result line' };
   if (success || !isUnknown) return usage;
-  return { ...usage, incompleteReason: 'the result line of the agent has no usage' };
+  return { ...usage, ...seen, incompleteReason: 'the result line of the agent has no usage' };
 }
 
 function exitKnown(exit: ChildExit): ChildExit {

@@ -264,6 +264,7 @@ async function finish(run: OpenRun, options: AgentProcessOptions): Promise<Agent
     exit,
     verdict: reader.verdict(),
     isFinal: reader.isFinal,
+    spent: reader.spent?.(),
     model: reader.model,
     stop: limitReached() ?? budget?.stop ?? broken,
     stderr: output.lastErrors,

@@ -1,17 +1,15 @@
 import { once } from 'node:events';
-import { StdioServerTransport, serveStdio } from '@modelcontextprotocol/server/stdio';
+import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import { loadConfig } from '../config/config.ts';
 import { messageOf } from '../errors.ts';
 import type { McpReader } from '../mcp/mcp-reader.ts';
 import { createServerFactory } from '../mcp/mcp-server.ts';
+import { openStandardStreams } from '../mcp/message-lines.ts';
 import type { JsonObject } from '../model/json.ts';
 import { findHolder } from '../store/lock.ts';
 import { readVersion } from '../system/version.ts';
 import { searchingReader } from '../trail/search/searching-reader.ts';
 import { say } from './terminal/say.ts';
-
-/** Bytes of one message of the client: many times the arguments of a call. */
-const MESSAGE_BYTES_MAX = 1_048_576;
 
 /**
  * Answers the Model Context Protocol on standard input and output until the input ends: no service has to run. Nothing is
@@ -30,10 +28,8 @@ export async function serveStandardStreams(dir: string | undefined): Promise<num
     readHealth: () => readState(logDir, reader, version),
     onError,
   });
-  const transport = new StdioServerTransport(process.stdin, process.stdout, {
-    maxBufferSize: MESSAGE_BYTES_MAX,
-  });
-  const ended = once(process.stdin, 'close');
+  const { transport, input } = openStandardStreams();
+  const ended = once(input, 'close');
   serveStdio(factory, { transport, maxSubscriptions: 0, onerror: onError });
   await ended;
   return 0;

@@ -10,6 +10,7 @@ import { reportError } from './exit-code.ts';
 import { completeHelp, helpOf, termOf } from './help.ts';
 import type { LogsFlags } from './logs.ts';
 import { addPage } from './page-commands.ts';
+import { withoutOptionWords } from './query-words.ts';
 import type { RebuildFlags } from './rebuild/rebuild.ts';
 import type { RunFlags } from './run/run.ts';
 import type { SendFlags } from './send.ts';
@@ -77,7 +78,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     running = command;
   });
   try {
-    await program.parseAsync([...argv]);
+    await program.parseAsync([...withoutOptionWords(argv)]);
   } catch (error) {
     return reportError(error, helpOf(running));
   }
@@ -193,7 +194,7 @@ function addTasks(program: Command, ends: Ends): void {
     .description(
       'list tasks, newest first: words, "phrases", status:failed, cost:>0.5, repo:acme/x, tool:Bash',
     )
-    .option('--status <status>', TASK_STATUSES.join(', '))
+    .option('--status <status>', `${TASK_STATUSES.join(', ')}, or several with commas`)
     .option('--source <source>', 'where they came from: webhook, api, cli')
     .option('--provider <provider>', 'github, jira, slack, ...')
     .option('--agent <name>', 'the agent that they are assigned to')

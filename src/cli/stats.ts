@@ -73,11 +73,17 @@ function tableText(groupBy: readonly StatsGroup[], rows: readonly JsonObject[]):
     rank: 0,
     widthMax: 40,
   }));
+  const hasCalls = groupBy.includes('tool');
   const cells = rows.map((row) => [
     ...groupBy.map((name) => ({ text: textOf(row[name]) })),
+    ...(hasCalls ? [{ text: countText(row.calls) }] : []),
     ...numbersOf(row),
   ]);
-  const table = createTable([...groups, ...NUMBERS], cells, { width: outputWidth(), paint: paintFor(1) });
+  const calls: readonly Column[] = hasCalls ? [{ title: 'CALLS', rank: 1, align: 'right' }] : [];
+  const table = createTable([...groups, ...calls, ...NUMBERS], cells, {
+    width: outputWidth(),
+    paint: paintFor(1),
+  });
   return [table.header, ...cells.map((row) => table.row(row))].map((line) => `${line}\n`).join('');
 }
 

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { loadConfig } from '../config/config.ts';
 import { TasktrailError } from '../errors.ts';
 import { isTerminal, TASK_STATUSES, type TaskStatus } from '../model/documents.ts';
+import { type FieldValue, fieldValues } from '../model/field-values.ts';
 import { type JsonObject, objectOf } from '../model/json.ts';
 import { TASK_SORTS, type TaskDocument, type TaskQuery, type TaskSort } from '../model/task-reading.ts';
 import { firstOfText } from '../model/text.ts';
@@ -91,7 +92,11 @@ export async function printTasks(words: readonly string[], flags: TasksFlags): P
   let table: Table | undefined;
   let columns = COLUMNS;
   let count = 0;
-  for await (const tasks of batchesOf(reader, query, flags.all === true)) {
+  let isCut = false;
+  const onCut = (): void => {
+    isCut = true;
+  };
+  for await (const tasks of batchesOf(reader, query, { isAll: flags.all === true, onCut })) {
     const nowMs = Date.now();
     let text = '';
     if (flags.json === true) text = tasks.map((task) => jsonOf(task, traceUrls)).join('');
@@ -114,6 +119,8 @@ export async function printTasks(words: readonly string[], flags: TasksFlags): P
   }
   // On standard error: a program that reads the list gets an empty one.
   if (count === 0) say(await describeEmpty(reader, logDir));
+  else if (isCut && flags.limit === undefined)
+    say(`these are the first ${count}: --all shows all, --limit more`);
   return 0;
 }
 
@@ -130,9 +137,10 @@ async function describeEmpty(reader: Reader, logDir: string): Promise<string> {
 
 function readQuery(flags: TasksFlags, nowMs: number): TaskQuery {
   const { status } = flags;
-  const known = TASK_STATUSES.find((name) => name === status);
-  if (status !== undefined && known === undefined)
-    throw invalid(`--status: must be one of ${TASK_STATUSES.join(', ')}`);
+  const isKnown = ({ text, isPrefix }: FieldValue): boolean =>
+    isPrefix || TASK_STATUSES.some((name) => name === text);
+  if (status !== undefined && !fieldValues(status).every(isKnown))
+    throw invalid(`--status: must be one of ${TASK_STATUSES.join(', ')}, or several with commas`);
   if (flags.all === true && flags.limit !== undefined) throw invalid('give --limit or --all, not both');
   for (const name of ['source', 'provider', 'agent'] as const)
     if (flags[name] === '') throw invalid(`--${name}: must not be empty`);
@@ -141,7 +149,7 @@ function readQuery(flags: TasksFlags, nowMs: number): TaskQuery {
   if (since !== undefined && until !== undefined && since >= until)
     throw invalid('--since: must be before --until');
   return {
-    status: known,
+    status,
     source: flags.source,
     provider: flags.provider,
     agent: flags.agent,
@@ -168,7 +176,7 @@ function readLimit(value: string | undefined): number {
 async function* batchesOf(
   reader: Reader,
   query: TaskQuery,
-  isAll: boolean,
+  { isAll, onCut }: { readonly isAll: boolean; readonly onCut: () => void },
 ): AsyncGenerator<readonly ListedTask[]> {
   let left = isAll ? Number.POSITIVE_INFINITY : query.limit;
   for (let cursor: string | undefined; left > 0; ) {
@@ -181,6 +189,7 @@ async function* batchesOf(
     if (page.nextCursor === null) return;
     cursor = page.nextCursor;
   }
+  onCut();
 }
 
 async function readListed(reader: Reader, metadata: JsonObject): Promise<ListedTask> {
@@ -228,7 +237,7 @@ function cellsOf({ metadata, result, message }: ListedTask, nowMs: number): read
     { text: textOf(metadata.task_id) },
     { text: textOf(metadata.status), style: status && STATUS_STYLES[status] },
     { text: createdMs === undefined ? UNKNOWN : ageText(nowMs - createdMs) },
-    { text: activityText(metadata.activity) },
+    { text: activityText(metadata.activity, nowMs) },
     { text: textOf(metadata.command) },
     { text: [metadata.source, metadata.provider].filter(isText).map(escapeLine).join('/') || UNKNOWN },
     { text: textOf(metadata.assigned_agent) },

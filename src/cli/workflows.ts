@@ -107,7 +107,7 @@ async function listText(
   query: WorkflowQuery,
   { logDir, flags }: { readonly logDir: string; readonly flags: WorkflowsFlags },
 ): Promise<string> {
-  const { items } = await reader.listWorkflows(query);
+  const { items, nextCursor } = await reader.listWorkflows(query);
   if (items.length === 0) {
     const { items: all } = await reader.listWorkflows({ limit: 1 });
     const directory = logDir;
@@ -118,6 +118,8 @@ async function listText(
     say(advice);
     return '';
   }
+  if (nextCursor !== null && flags.limit === undefined)
+    say(`these are the first ${items.length}: --limit shows more`);
   if (flags.json === true) return items.map((item) => `${escapeJson(JSON.stringify(item))}\n`).join('');
   const nowMs = Date.now();
   return tableText(

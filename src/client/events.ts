@@ -31,7 +31,7 @@ export async function* eventsOf(
   ending: AbortSignal | undefined,
 ): AsyncGenerator<StreamEvent> {
   const signal = signalOf(ending, call.options?.signal);
-  const state = { id: call.options?.lastEventId, retryMs: RETRY_MS, failures: 0, isOpened: false };
+  const state = { id: call.options?.lastEventId, retryMs: RETRY_MS, failures: 0, isOpened: false, signal };
   for (;;) {
     let waitMs = state.retryMs;
     try {
@@ -49,6 +49,7 @@ export async function* eventsOf(
 }
 
 interface Following {
+  readonly signal: AbortSignal | null;
   id: string | undefined;
   retryMs: number;
   /** Connections since the last event. */
@@ -87,6 +88,8 @@ async function* connection(send: Send, call: Call, state: Following): AsyncGener
       const { events, retryMs } = parser.take(decoder.decode(value, { stream: true }));
       state.retryMs = retryMs ?? state.retryMs;
       for (const event of events) {
+        // Those that came with it before an abort, too.
+        state.signal?.throwIfAborted();
         const parsed = parsedEvent(event);
         state.failures = 0;
         state.id = event.id ?? state.id;

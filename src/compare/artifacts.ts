@@ -1,7 +1,7 @@
 import { isWorkflowId } from '../model/ids.ts';
 import { objectOf } from '../model/json.ts';
 import type { CompareReader } from './compare-reader.ts';
-import type { TaskStep } from './task-steps.ts';
+import type { TaskStep } from './task-step.ts';
 import { nameOf } from './values.ts';
 
 /** Workflows of a task that are read. */

@@ -4,7 +4,8 @@ import { type JsonObject, objectOf } from '../model/json.ts';
 import { readArtifacts } from './artifacts.ts';
 import type { CompareReader } from './compare-reader.ts';
 import type { RunEntry, RunRecord } from './run-record.ts';
-import { readSteps, type TaskStep } from './task-steps.ts';
+import type { TaskStep } from './task-step.ts';
+import { readSteps } from './task-steps.ts';
 import { readToolCalls } from './tool-calls.ts';
 import { nameOf, numberOrNull } from './values.ts';
 
@@ -68,7 +69,7 @@ function entryOf({ kind, name, phase, at, seconds, isFailed }: TaskStep): readon
   return [{ kind, ...place, at, seconds, isFailed, input: '', result: '', eventId: null }];
 }
 
-/** Entries of one time stay in their order: phases and steps before calls. */
+/** Entries of one time stay in their order: phases and steps, a parent before its children, then calls. */
 function byBeginning(a: RunEntry, b: RunEntry): number {
   return a.at < b.at ? -1 : a.at > b.at ? 1 : 0;
 }

@@ -2,31 +2,14 @@ import { attemptIn } from '../model/attempt.ts';
 import { ATTR } from '../model/attributes.ts';
 import { type JsonObject, objectOf, parseObject } from '../model/json.ts';
 import type { CompareReader } from './compare-reader.ts';
+import { orderedSteps } from './step-order.ts';
+import type { TaskStep } from './task-step.ts';
 
 /** Steps in memory. Each takes some hundred bytes; the others are counted. */
 const STEPS_MAX = 20_000;
 
 /** The scope of the spans that are made here. An agent's own spans have others. */
 const SCOPE = 'tasktrail';
-
-export type StepKind = 'attempt' | 'workflow' | 'phase' | 'step' | 'agent' | 'tool';
-
-/** A span of a task: what was done, from when to when. */
-export interface TaskStep {
-  readonly kind: StepKind;
-  readonly name: string;
-  readonly phase: string | null;
-  readonly step: string | null;
-  readonly attempt: number;
-  readonly at: string;
-  readonly seconds: number;
-  readonly isFailed: boolean;
-  readonly errorType: string | null;
-  readonly spanId: string;
-  readonly costUsd: number | null;
-  readonly inputTokens: number | null;
-  readonly outputTokens: number | null;
-}
 
 export interface TaskSteps {
   readonly steps: readonly TaskStep[];
@@ -36,7 +19,7 @@ export interface TaskSteps {
   readonly leftOut: number;
 }
 
-/** The steps of a task in the order of its trace, which is that of their ends. */
+/** The steps of a task in the order of their beginnings. */
 export async function readSteps(
   reader: Pick<CompareReader, 'openTrace'>,
   taskId: string,
@@ -61,7 +44,7 @@ export async function readSteps(
   } finally {
     await flow.close();
   }
-  return { steps, others, leftOut };
+  return { steps: orderedSteps(steps), others, leftOut };
 }
 
 function stepOf(span: JsonObject): TaskStep | undefined {
@@ -79,6 +62,7 @@ function stepOf(span: JsonObject): TaskStep | undefined {
     isFailed: span.status === 'error',
     errorType: textOrNull(attributes[ATTR.errorType]),
     spanId,
+    parentId: textOrNull(span.parent_span_id),
     costUsd: numberOrNull(attributes[ATTR.costUsd]),
     inputTokens: numberOrNull(attributes[ATTR.genAiInputTokens]),
     outputTokens: numberOrNull(attributes[ATTR.genAiOutputTokens]),

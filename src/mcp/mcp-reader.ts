@@ -13,6 +13,7 @@ export type McpReader = Pick<
   | 'countTasks'
   | 'listDeliveries'
   | 'readWorkflow'
+  | 'activityOf'
 >;
 
 export interface McpSource {

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { TASK_STATUSES } from '../model/documents.ts';
 import type { TaskFilter } from '../model/task-reading.ts';
+import { values } from '../serve/contract/parameter.ts';
 import { time } from '../serve/query.ts';
+import { parametersOf } from '../system/http/parameters.ts';
 
 const word = z.string().min(1, 'must not be empty').optional();
 const amount = z.number().nonnegative().optional();
@@ -27,15 +29,15 @@ export const taskFilters: { readonly [K in keyof Required<TaskFilter>]: z.ZodTyp
     'What people type: words, "phrases", -excluded, and fields: status:failed cost:>0.5 repo:acme/x tool:Bash. ' +
       'Searches message, output, tool calls, result and error.',
   ),
-  status: z.enum(TASK_STATUSES, { error: `must be one of ${TASK_STATUSES.join(', ')}` }).optional(),
-  source: word,
-  provider: word.describe('github, jira, slack, ...'),
-  agent: word,
-  model: word,
-  command: word,
-  repo: word,
-  workflow_id: word,
-  error_type: word,
+  status: values(TASK_STATUSES),
+  source: values(),
+  provider: values().describe('github, jira, slack, ...'),
+  agent: values(),
+  model: values(),
+  command: values(),
+  repo: values(),
+  workflow_id: values(),
+  error_type: values(),
   cost_min: amount.describe('US dollars.'),
   cost_max: amount,
   duration_min: amount.describe('Seconds.'),
@@ -44,12 +46,28 @@ export const taskFilters: { readonly [K in keyof Required<TaskFilter>]: z.ZodTyp
   until: time.describe('Created before.'),
 };
 
-/** The arguments but for those that name a part of the answer: a cursor belongs to them. */
-export function askedOf(given: object): string {
-  const kept = Object.entries(given).filter(
-    ([name, value]) => value !== undefined && !['cursor', 'limit', 'since', 'until'].includes(name),
-  );
-  return JSON.stringify(kept.sort(([a], [b]) => (a < b ? -1 : 1)));
+interface ListArguments {
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+}
+
+/** The arguments but for those that name a part of the answer: a cursor belongs to them. As REST has them, without times. */
+export function askedOf(given: ListArguments): string {
+  const names = ['cursor', 'limit', 'since', 'until'];
+  const kept = Object.fromEntries(Object.entries(given).filter(([name]) => !names.includes(name)));
+  const parameters = parametersOf(linkOf('', kept));
+  parameters.sort();
+  // An amount of time before now is another time in each request, so that the cursor is not one of REST.
+  return `${hasTimes(given) ? 'mcp ' : ''}${parameters.toString()}`;
+}
+
+/** The REST request of the next page; of the first page where the cursor is not one of REST. */
+export function nextLink(path: string, given: ListArguments, next: string): string {
+  return linkOf(path, { ...given, cursor: hasTimes(given) ? undefined : next });
+}
+
+function hasTimes({ since, until }: ListArguments): boolean {
+  return since !== undefined || until !== undefined;
 }
 
 /** Path and query of the REST request with these arguments. */

@@ -39,6 +39,8 @@ export interface BudgetNotice {
   readonly used: number;
   readonly limit: number;
   readonly exceeded: boolean;
+  /** Milliseconds since the epoch. */
+  readonly timeMs: number;
 }
 
 export type OutputStream = 'stdout' | 'stderr';

@@ -17,7 +17,16 @@ export type Spent = Readonly<Record<BudgetKind, number>>;
 export const NOTHING_SPENT: Spent = { usd: 0, tokens: 0, seconds: 0 };
 
 /** The share of a budget at which a notice is recorded. */
-export const NOTICE_SHARE = 0.8;
+const NOTICE_SHARE = 0.8;
+
+export function isNearlyUsed(used: number, limit: number): boolean {
+  return used >= NOTICE_SHARE * limit;
+}
+
+/** Whole percent. 0.09 of 0.1 are 90: the digits that binary floating point has lost are rounded. */
+export function shareOf(used: number, limit: number): number {
+  return Math.floor(Number(((used / limit) * 100).toFixed(6)));
+}
 
 /** Of each kind the smallest limit: a request cannot raise that of its agent or command. */
 export function smallestBudget(...budgets: readonly (Budget | undefined)[]): Budget | undefined {
@@ -37,7 +46,8 @@ const UNITS: Readonly<Record<BudgetKind, string>> = { usd: 'USD', tokens: 'token
 
 /** `1.25 of 1 USD`. */
 export function spentText(kind: BudgetKind, used: number, limit: number): string {
-  return `${roundedUse(used)} of ${limit} ${UNITS[kind]}`;
+  const shown = kind === 'seconds' ? Number(used.toFixed(1)) : roundedUse(used);
+  return `${shown} of ${limit} ${UNITS[kind]}`;
 }
 
 /** Six digits behind the point: a token costs more. */

@@ -1,9 +1,8 @@
-import type { DeliveryOutcome } from './documents.ts';
 import type { JsonObject } from './json.ts';
 
 export interface DeliveryQuery {
   readonly provider?: string | undefined;
-  readonly outcome?: DeliveryOutcome | undefined;
+  readonly outcome?: string | undefined;
   readonly event_type?: string | undefined;
   /** Which has started this task. */
   readonly task_id?: string | undefined;

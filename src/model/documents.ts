@@ -109,6 +109,8 @@ export interface Usage extends Amounts {
   readonly unknownReason?: string;
   /** Why the amounts may be a part of what was used: the agent was ended before it reported all. */
   readonly incompleteReason?: string;
+  /** What the messages of such an agent have said, at least. Its `threads` are used as those of a whole report. */
+  readonly seen?: Amounts & Pick<Usage, 'threads'>;
 }
 
 export interface ResultMetrics {

@@ -1,4 +1,3 @@
-import type { TaskStatus } from './documents.ts';
 import type { JsonObject } from './json.ts';
 
 /** The single-object files of a task, named as in the REST paths. */
@@ -45,8 +44,9 @@ export const TASK_SORTS = ['created', 'cost', 'duration', 'tokens'] as const;
 export type TaskSort = (typeof TASK_SORTS)[number];
 
 /** Which tasks are listed or counted. */
+/** Each text is a list of values, as in `field-values.ts`. */
 export interface TaskFilter {
-  readonly status?: TaskStatus | undefined;
+  readonly status?: string | undefined;
   readonly source?: string | undefined;
   readonly provider?: string | undefined;
   /** Compared with `assigned_agent`. */

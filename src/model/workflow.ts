@@ -1,3 +1,4 @@
+import { fieldValues } from './field-values.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import type { SenderMark } from './sender.ts';
 
@@ -188,6 +189,13 @@ export const WORKFLOW_STATUSES = [
   'pending_input',
   'unknown',
 ] as const;
+
+/** Whether a filter names one status that has no meaning. A list, or the beginning of a value, needs no check. */
+export function isUnknownStatus(status: string | undefined): boolean {
+  const [only, ...more] = status === undefined ? [] : fieldValues(status);
+  if (only === undefined || more.length > 0 || only.isPrefix) return false;
+  return !WORKFLOW_STATUSES.some((known) => known === only.text);
+}
 
 const FAILURES = new Set(['failure', 'failed', 'error']);
 

@@ -6,7 +6,7 @@ import type { Candidate, NotifySource } from './candidate.ts';
 import { type Notification, webhookIdOf } from './notification.ts';
 import { type LinkParts, payloadText, type TaskFacts, taskData, workflowData } from './notification-body.ts';
 import type { Receiver } from './notify-receiver.ts';
-import { endOccasion, type Occasion, occasionsOf } from './occasions.ts';
+import { BUDGET_NOTICE, endOccasion, type Occasion, occasionsOf } from './occasions.ts';
 import type { Outbox } from './outbox/receiver-outbox.ts';
 import { RETRY_MS_MAX } from './send/send-outcome.ts';
 
@@ -120,7 +120,7 @@ export class Intake {
       subject: `task ${id}`,
       occasion: this.#bounded(occasion),
       isFresh,
-      dataFor: ({ link }) => taskData(id, facts, { link, traces }),
+      dataFor: ({ link }) => taskData(id, withNotice(facts, occasion), { link, traces }),
       passes: async ({ matches }) => matches === undefined || matches(id),
     };
   }
@@ -177,6 +177,13 @@ export class Intake {
     const isTime = !Number.isNaN(ms) && ms <= this.#options.now() + 86_400_000;
     return isTime ? occasion : { ...occasion, at: undefined };
   }
+}
+
+/** The facts with the notice of this amount: the document may have a newer one, of another amount. */
+function withNotice(facts: TaskFacts, { notice }: Occasion): TaskFacts {
+  return notice === undefined
+    ? facts
+    : { ...facts, metadata: { ...facts.metadata, [BUDGET_NOTICE]: notice } };
 }
 
 /** A filter is about tasks: one of them is enough. */

@@ -8,13 +8,18 @@ export interface Occasion {
   readonly occasion: string;
   /** When it happened; undefined: not known. */
   readonly at: string | undefined;
+  /** The notice that it is about. */
+  readonly notice?: JsonObject;
 }
 
 /** The error type of a task that was ended because it passed its budget. */
 export const BUDGET_EXCEEDED = 'budget_exceeded';
 
-/** Of `metadata.json`, once most of a budget is used: `kind`, `used`, `limit`, and `exceeded` when all of it is. */
+/** Of `metadata.json`, once most of a budget is used: the newest `kind`, `used`, `limit`, and `exceeded` when all of it is. */
 export const BUDGET_NOTICE = 'budget_notice';
+
+/** The same by amount, while it was not exceeded. */
+const BUDGET_NOTICES = 'budget_notices';
 
 const OF_STATUS: Readonly<Record<string, NotificationType>> = {
   completed: 'task.completed',
@@ -33,13 +38,13 @@ export interface TaskOccasionParts {
 export function occasionsOf({ metadata, result, waits }: TaskOccasionParts): readonly Occasion[] {
   const attempt = `attempt ${String(metadata.attempt)}`;
   const found: Occasion[] = [];
-  const { [BUDGET_NOTICE]: notice } = metadata;
-  // One that is exceeded ends the task, which is an event of its own.
-  if (isJsonObject(notice) && notice.exceeded !== true)
+  for (const notice of warningsIn(metadata))
     found.push({
       type: 'task.budget_warning',
-      occasion: `${attempt} ${String(notice.kind)}`,
+      // The notice of an earlier attempt stays in the document.
+      occasion: `attempt ${String(notice.attempt ?? metadata.attempt)} ${String(notice.kind)}`,
       at: textOf(notice.at),
+      notice,
     });
   for (const { eventId, at } of waits) found.push({ type: 'task.waiting_input', occasion: eventId, at });
   const end = endOccasion(metadata);
@@ -47,6 +52,15 @@ export function occasionsOf({ metadata, result, waits }: TaskOccasionParts): rea
   if (result?.error_type === BUDGET_EXCEEDED)
     found.push({ ...end, type: 'task.budget_exceeded', occasion: attempt });
   return [...found, end];
+}
+
+/** One for each amount. One that is exceeded ends the task, which is an event of its own. */
+function warningsIn({
+  [BUDGET_NOTICE]: newest,
+  [BUDGET_NOTICES]: notices,
+}: JsonObject): readonly JsonObject[] {
+  const known = isJsonObject(notices) ? Object.values(notices) : [newest];
+  return known.filter(isJsonObject).filter(({ exceeded }) => exceeded !== true);
 }
 
 /** The end that a document says; undefined: none. */

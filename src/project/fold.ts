@@ -1,4 +1,5 @@
 import { attemptIn } from '../model/attempt.ts';
+import { BUDGET_KINDS } from '../model/budget.ts';
 import {
   type FinalResult,
   isTerminal,
@@ -46,6 +47,9 @@ export const COMPUTED: ReadonlySet<string> = new Set([
   'opened_by',
   'end_received_at',
 ]);
+
+/** Notices of a budget that is nearly used. Each amount keeps its own newest one. */
+const NOTICES = 'budget_notices';
 
 /** Fields of a result that the fold computes or reads. */
 const RESULT_FIELDS = [
@@ -113,7 +117,7 @@ export class TaskFold {
 
   /** `firstSeen` is the earliest time in the files of the task; used when only foreign records name the task. */
   metadata(firstSeen: string | null): Metadata {
-    const { fields, status: claim, result, isKnown, attempt, workflowIds } = this.#registers;
+    const { fields, status: claim, result, isKnown, attempt, workflowIds, notices } = this.#registers;
     const field = (name: string): JsonValue => fields.get(name)?.value ?? null;
     const status = claim?.status ?? 'running';
     const receivedAt = isTerminal(status) ? readIso(result?.fact.received_at) : undefined;
@@ -133,7 +137,8 @@ export class TaskFold {
       workflow_ids: [...workflowIds].sort(),
       schema_version: SCHEMA_VERSION,
     };
-    const more = others(values(fields), Object.keys(named));
+    const said = notices.size === 0 ? {} : { [NOTICES]: values(notices) };
+    const more = others({ ...values(fields), ...said }, Object.keys(named));
     return { ...named, ...more, ...(receivedAt !== undefined && { end_received_at: receivedAt }) };
   }
 
@@ -168,6 +173,7 @@ export class TaskFold {
 class Registers {
   readonly fields = new Map<string, Register>();
   readonly workflowIds = new Set<string>();
+  readonly notices = new Map<string, Register>();
   readonly input = new Map<string, Register>();
   readonly sourceMetadata = new Map<string, Register>();
   attempt = 1;
@@ -202,11 +208,20 @@ class Registers {
     for (const [name, value] of Object.entries(body)) {
       if (value === undefined || value === null || COMPUTED.has(name)) continue;
       if (EARLIEST.has(name)) this.#setEarliest(name, readIso(value), fact);
+      else if (name === NOTICES) this.#addNotices(value, fact);
       else setHighest(this.fields, name, { value, fact });
     }
     const { workflow_ids: ids, status } = body;
     this.addWorkflows(ids);
     if (isStatus(status) && !isTerminal(status)) this.#claim({ status, fact });
+  }
+
+  #addNotices(value: JsonValue, fact: FactLine): void {
+    if (!isJsonObject(value)) return;
+    for (const kind of BUDGET_KINDS) {
+      const notice = value[kind];
+      if (isJsonObject(notice)) setHighest(this.notices, kind, { value: notice, fact });
+    }
   }
 
   #addInput(fact: FactLine, body: JsonObject): void {

@@ -35,11 +35,12 @@ export function measure({ events, nodes }: WorkflowParts): Measured {
   };
 }
 
-/**
- * Number of approvals that were requested and neither granted nor denied. An agent does not answer what the trail has
- * asked for.
- */
 export function openApprovals(events: readonly PlacedEvent[]): number {
+  return openRequests(events).length;
+}
+
+/** Approvals that were requested and neither granted nor denied. An agent does not answer what the trail has asked for. */
+export function openRequests(events: readonly PlacedEvent[]): readonly PlacedEvent[] {
   const asked = new Map<string, PlacedEvent>();
   for (const event of events) {
     if (event.fact.event_type !== 'approval_request') continue;
@@ -52,7 +53,7 @@ export function openApprovals(events: readonly PlacedEvent[]): number {
     const request = asked.get(approvalOf(event))?.fact;
     if (sender === undefined || request?.sender === sender) asked.delete(approvalOf(event));
   }
-  return asked.size;
+  return [...asked.values()];
 }
 
 /** Flags for missing and contradictory events. While a workflow runs, only flags that later events cannot clear are set. */

@@ -1,12 +1,19 @@
 import { objectOf } from '../model/json.ts';
 import type { OtlpSpan } from '../model/otlp.ts';
 import { higherSender, isMark, type Sender } from '../model/sender.ts';
+import { firstOfText } from '../model/text.ts';
 import type { WorkflowDocument, WorkflowEnvelope, WorkflowLevel, WorkflowState } from '../model/workflow.ts';
 import type { Hash } from '../model/workflow-span.ts';
 import type { WorkflowFact } from './change.ts';
 import { compareMoments } from './fold.ts';
 import { EventPlacer, type PlacedEvent } from './workflow-attempts.ts';
-import { completenessOf, measure, openApprovals, type WorkflowParts } from './workflow-completeness.ts';
+import {
+  completenessOf,
+  measure,
+  openApprovals,
+  openRequests,
+  type WorkflowParts,
+} from './workflow-completeness.ts';
 import { envelopeOf } from './workflow-envelope.ts';
 import {
   isWorkflow,
@@ -109,6 +116,12 @@ export class WorkflowFold {
   /** Number of approvals that were requested and neither granted nor denied. */
   get openApprovals(): number {
     return openApprovals(this.#placement.approvals);
+  }
+
+  /** The approval that is open for the longest time: its time, and what it is about. Undefined: none. */
+  get openApproval(): { readonly since: string; readonly name: string | null } | undefined {
+    const [first] = openRequests(this.#placement.approvals).map(({ fact }) => fact);
+    return first && { since: first.timestamp, name: approvalName(first) };
   }
 
   /** The event id of the end of the newest attempt that has ended. */
@@ -303,4 +316,15 @@ function firstOf(events: readonly PlacedEvent[], read: (fact: WorkflowFact) => s
     if (value !== null) return value;
   }
   return null;
+}
+
+/** Longer texts are prompts that a table cannot show. */
+const APPROVAL_NAME_MAX = 200;
+
+function approvalName({ payload, step, phase }: WorkflowFact): string | null {
+  const { prompt, message, approval, name } = objectOf(payload);
+  const known = [prompt, message, approval, name, step, phase].find(
+    (text) => typeof text === 'string' && text !== '',
+  );
+  return typeof known === 'string' ? firstOfText(known, APPROVAL_NAME_MAX) : null;
 }

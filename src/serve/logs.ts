@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { TasktrailError } from '../errors.ts';
 import { checkId } from '../model/ids.ts';
 import { type JsonObject, objectOf } from '../model/json.ts';
-import type { Flow, TaskDocument, TaskFlow } from '../model/task-reading.ts';
+import type { Flow, FlowWindow, TaskDocument, TaskFlow, WindowQuery } from '../model/task-reading.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
 import { compareRoutes } from './compare.ts';
 import { type OpenApiPlace, openApiRoutes } from './contract/show.ts';
@@ -173,25 +173,41 @@ function showDocument(reader: Reader, document: TaskDocument): Answer {
   };
 }
 
+/** Where a window is, and what lies around it. */
+function windowHeaders(path: string, flow: FlowWindow, query: WindowQuery): Readonly<Record<string, string>> {
+  return {
+    ...windowLinks(path, flow, query),
+    ...(flow.lineCount !== undefined && { [LINES_HEADER]: String(flow.lineCount) }),
+    ...(flow.firstLine !== undefined && { [FIRST_LINE_HEADER]: String(flow.firstLine) }),
+  };
+}
+
 function showFlow(reader: Reader, name: TaskFlow): Answer {
   return async (req, res) => {
     const id = taskIdOf(req);
     const query = readWindowQuery(req.url ?? '');
     const flow = query && (await reader.openWindow(id, name, query));
     const whole = query === undefined ? await reader.openFlow(id, name) : undefined;
-    if (flow === undefined && whole === undefined) throw missing(`${name} of task ${id}`);
-    await sendFlow(
-      res,
-      flow ?? whole,
-      flow && query
-        ? {
-            ...windowLinks(`${req.baseUrl}/tasks/${id}/logs/${name}`, flow, query),
-            ...(flow.lineCount !== undefined && { [LINES_HEADER]: String(flow.lineCount) }),
-            ...(flow.firstLine !== undefined && { [FIRST_LINE_HEADER]: String(flow.firstLine) }),
-          }
-        : {},
-    );
+    if (flow === undefined && whole === undefined)
+      return sendNoLines(res, query, await reader.hasTask(id), id);
+    const place = flow && query ? windowHeaders(`${req.baseUrl}/tasks/${id}/logs/${name}`, flow, query) : {};
+    await sendFlow(res, flow ?? whole, place);
   };
+}
+
+/** A flow without a file: the task has no such lines yet, or never. */
+function sendNoLines(
+  res: ServerResponse,
+  query: WindowQuery | undefined,
+  isKnown: boolean,
+  id: string,
+): void {
+  if (!isKnown) throw missing(`task ${id}`);
+  const name = query?.after === undefined ? 'before' : 'after';
+  if (query?.[name] !== undefined)
+    throw new TasktrailError('ERR_GONE', `${name}: the task has no lines of this kind`);
+  const place = query === undefined ? {} : { [LINES_HEADER]: '0', [FIRST_LINE_HEADER]: '0' };
+  sendJson(res, { status: 200, value: [], headers: { ...place, [SKIPPED_HEADER]: '0' } });
 }
 
 function showTrace(reader: Reader): Answer {

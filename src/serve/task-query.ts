@@ -8,20 +8,20 @@ import {
   type TaskFilter,
   type TaskQuery,
 } from '../model/task-reading.ts';
-import { written } from './contract/parameter.ts';
+import { values, written } from './contract/parameter.ts';
 import { amount, filter, limit, readQuery, time } from './query.ts';
 
 /** Parameters of lists, numbers and streams. */
 export const taskFilters: { readonly [K in keyof Required<TaskFilter>]: z.ZodType<TaskFilter[K]> } = {
-  status: z.enum(TASK_STATUSES, { error: `must be one of ${TASK_STATUSES.join(', ')}` }).optional(),
-  source: filter,
-  provider: filter,
-  agent: filter,
-  model: filter,
-  command: filter,
-  repo: filter,
-  workflow_id: filter,
-  error_type: filter,
+  status: values(TASK_STATUSES),
+  source: values(),
+  provider: values(),
+  agent: values(),
+  model: values(),
+  command: values(),
+  repo: values(),
+  workflow_id: values(),
+  error_type: values(),
   cost_min: amount,
   cost_max: amount,
   duration_min: amount,

@@ -3,6 +3,7 @@ import type { DeliveryQuery } from '../model/delivery.ts';
 import { DELIVERY_OUTCOMES } from '../model/documents.ts';
 import { isPathSafeId } from '../model/ids.ts';
 import type { JsonObject } from '../model/json.ts';
+import { values } from './contract/parameter.ts';
 import { sendJson } from './json-response.ts';
 import { askedOf, filter, limit, readQuery, time } from './query.ts';
 import type { Reader } from './reader.ts';
@@ -10,10 +11,10 @@ import type { Answer, Methods } from './routes.ts';
 
 /** The parameters of `GET /webhooks`. */
 export const deliveryListQuery: z.ZodType<DeliveryQuery> = z.strictObject({
-  provider: filter,
-  outcome: z.enum(DELIVERY_OUTCOMES, { error: `must be one of ${DELIVERY_OUTCOMES.join(', ')}` }).optional(),
-  event_type: filter,
-  task_id: filter,
+  provider: values(),
+  outcome: values(DELIVERY_OUTCOMES),
+  event_type: values(),
+  task_id: values(),
   since: time,
   until: time,
   // The reader knows its grammar, and says at which character a mistake is.

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { WORKFLOW_EVENT_TYPES } from '../model/events.ts';
 import { type FeedQuery, WORKFLOW_SORTS, type WorkflowQuery } from '../model/workflow.ts';
+import { values } from './contract/parameter.ts';
 import { amount, filter, limit, readQuery, time } from './query.ts';
 
 const eventType = z
@@ -9,13 +10,13 @@ const eventType = z
 
 /** The parameters of `GET /workflows`. */
 export const workflowListQuery: z.ZodType<WorkflowQuery> = z.strictObject({
-  work_item_id: filter,
+  work_item_id: values(),
   // The reader knows which statuses there are: orchestrators may use words of their own.
-  status: filter,
-  name: filter,
-  task_id: filter,
-  project: filter,
-  environment: filter,
+  status: values(),
+  name: values(),
+  task_id: values(),
+  project: values(),
+  environment: values(),
   since: time,
   until: time,
   duration_min: amount,

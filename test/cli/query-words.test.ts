@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { queryOf } from '../../src/cli/query-words.ts';
+import { queryOf, withoutOptionWords } from '../../src/cli/query-words.ts';
 
 test.each([
   [[], undefined],
@@ -12,4 +12,17 @@ test.each([
   [['say "a b"', 'x'], 'say "a b" x'],
 ])('the arguments %j are one query', (words, query) => {
   expect(queryOf(words)).toBe(query);
+});
+
+test('a word with one dash is a part of the query and no option', () => {
+  const given = ['node', 'tasktrail', 'tasks', 'x', '-tool:WebFetch', '--limit', '3', '-h', '--', '-y'];
+  const argv = withoutOptionWords(given);
+  expect(argv.filter((word) => word.startsWith('-'))).toEqual(['--limit', '-h', '--', '-y']);
+  expect(queryOf(argv.slice(3, 5))).toBe('x -tool:WebFetch');
+  expect(withoutOptionWords(['node', 'tasktrail', 'logs', '-f'])).toEqual([
+    'node',
+    'tasktrail',
+    'logs',
+    '-f',
+  ]);
 });

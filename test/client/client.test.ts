@@ -194,6 +194,23 @@ test('an abort ends a call and a stream with its reason', async () => {
   }
 });
 
+test('after an abort no event comes that was there before', async () => {
+  const url = await listen((_, res) => {
+    res.writeHead(200, { 'Content-Type': 'text/event-stream' });
+    res.write(Array.from({ length: 50 }, (_, id) => `id: ${id}\nevent: x\ndata: {}\n\n`).join(''));
+  });
+  const controller = new AbortController();
+  let count = 0;
+  const read = async (): Promise<void> => {
+    for await (const _ of createClient({ url }).streamTask('task-1', {}, { signal: controller.signal })) {
+      count += 1;
+      controller.abort(new Error('enough'));
+    }
+  };
+  await expect(read()).rejects.toThrow('enough');
+  expect(count).toBe(1);
+});
+
 /** A server of one stream: a script for each connection. */
 async function scripted(
   scripts: readonly ((res: ServerResponse, req: IncomingMessage) => void)[],

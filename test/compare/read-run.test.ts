@@ -101,6 +101,67 @@ test('an attempt has its own phases, steps, calls, artifacts and amounts, in the
   ]);
 });
 
+/** The names of the entries of a task with these spans, which stand in the order of their ends. */
+async function namesOf(spans: readonly JsonObject[]): Promise<readonly string[]> {
+  const reader: CompareReader = {
+    hasTask: async () => true,
+    readDocument: async () => undefined,
+    openFlow: async () => undefined,
+    openTrace: async () => ({
+      skippedLines: 0,
+      lines: () => Readable.from(spans.map((one) => JSON.stringify(one))),
+      close: async () => {},
+    }),
+    readWorkflow: async () => undefined,
+  };
+  return (await read(reader)).entries.map(({ name }) => name);
+}
+
+test('phases and steps that begin in the same millisecond are in the order of a slower run', async () => {
+  const order = (times: readonly (readonly [number, number])[]): readonly JsonObject[] =>
+    ['step a1', 'step a2', 'phase a', 'step b1', 'phase b', 'workflow w'].map((name, index) => {
+      const parent = name.startsWith('step')
+        ? `phase ${name[5]}`
+        : name.startsWith('phase')
+          ? 'workflow w'
+          : 'root';
+      return span(name, 1, times[index] ?? [0, 0], { span_id: name, parent_span_id: parent });
+    });
+  const slow = order([
+    [1, 2],
+    [2, 3],
+    [0, 3],
+    [5, 6],
+    [4, 6],
+    [0, 7],
+  ]);
+  const expected = ['a', 'a1', 'a2', 'b', 'b1'];
+  expect(await namesOf(slow)).toEqual(expected);
+  expect(await namesOf(order([]))).toEqual(expected);
+  const half = order([
+    [0, 0],
+    [0, 4],
+    [0, 4],
+    [4, 4],
+    [4, 4],
+    [0, 4],
+  ]);
+  expect(await namesOf(half)).toEqual(expected);
+  // A file of another program: without parents, and with parents in a ring.
+  expect(await namesOf(half.map((one) => ({ ...one, parent_span_id: null })))).toHaveLength(5);
+  const ring = half.map((one) => ({
+    ...one,
+    parent_span_id: one.span_id === 'phase a' ? 'step a1' : 'phase a',
+  }));
+  expect(await namesOf(ring)).toHaveLength(5);
+});
+
+test('steps that ran side by side from the same millisecond are in the order of their names', async () => {
+  const one = [span('step y', 1, [0, 2]), span('step x', 1, [0, 3])];
+  const other = [span('step x', 1, [0, 2]), span('step y', 1, [0, 3])];
+  expect(await namesOf(one)).toEqual(await namesOf(other));
+});
+
 test('equal inputs have equal hashes, whatever the order of their keys', async () => {
   const dir = await tempDir();
   const call = (input: JsonObject): JsonObject => ({

@@ -1,5 +1,5 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
+import { appendFileSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
@@ -56,6 +56,36 @@ test('a client reads a directory without a service, and nothing is written there
   expect([bad.isError, bad.text.includes('character 8')]).toEqual([true, true]);
   await client.close();
   expect(filesBelow(dir)).toEqual(before);
+});
+
+test('input from a file or of no bytes ends it with 0, after the last answer', async () => {
+  const dir = await tempDir();
+  const call = { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name: 'health', arguments: {} } };
+  const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'x', version: '1' } };
+  const first = { jsonrpc: '2.0', id: 1, method: 'initialize', params };
+  const file = join(dir, 'input');
+  appendFileSync(file, `${JSON.stringify(first)}\ngarbage\n${JSON.stringify(call)}`);
+  for (const [path, ids] of [
+    ['/dev/null', []],
+    [file, [1, 2, null]],
+  ] as const) {
+    const { status, stdout } = spawnSync(process.execPath, [MAIN, 'mcp', '--dir', dir], {
+      stdio: [openSync(path, 'r'), 'pipe', 'inherit'],
+      encoding: 'utf8',
+    });
+    expect(status).toBe(0);
+    const answers = stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line));
+    expect(answers.map(({ id }) => id).sort()).toEqual(ids);
+    if (ids.length > 0)
+      expect(answers).toContainEqual({
+        jsonrpc: '2.0',
+        id: null,
+        error: { code: -32_700, message: 'Parse error' },
+      });
+  }
 });
 
 test('it ends with its input, and standard output has only the protocol', async () => {

@@ -4,7 +4,11 @@ import { cursorOf, linkedPlace, placeOf } from '../../src/mcp/place-cursor.ts';
 import { errorText } from '../../src/mcp/tool.ts';
 import { ANSWER_BYTES_MAX, answerText } from '../../src/mcp/tool-answer.ts';
 import { TOOLS } from '../../src/mcp/tools/all-tools.ts';
-import { writeTask } from '../serve/log-server.ts';
+import type { JsonObject } from '../../src/model/json.ts';
+import { serveLogs } from '../../src/serve/logs.ts';
+import type { Reader } from '../../src/serve/reader.ts';
+import { ask, listen, writeTask } from '../serve/log-server.ts';
+import { allowOtherAnswers } from '../support/watch-answers.ts';
 import { openDirectory, partsOf, readerOf } from './mcp-fixture.ts';
 
 async function call(reader: McpReader, name: string, given: object = {}): Promise<string> {
@@ -147,6 +151,41 @@ test('lists go on behind their answer, and each task comes once', async () => {
     expect(around).toContain('REST: GET /api/tasks?source=cli');
   }
   expect(seen).toEqual(Array.from({ length: 45 }, (_, at) => `task-${44 - at}`));
+});
+
+test('the REST request of a next page has the cursor', async () => {
+  // The metadata of these tests is shorter than that of the store.
+  allowOtherAnswers();
+  const { dir, reader } = await openDirectory();
+  for (const name of ['task-1', 'task-2']) writeTask(dir, name, { metadata: metadata(name) });
+  const { around } = partsOf(
+    await call(reader, 'search_tasks', { source: 'cli', status: 'completed', limit: 1 }),
+  );
+  const path = /GET (\/api\/tasks\?[^)\s]+)/.exec(around)?.[1] ?? '';
+  expect(path).toContain('cursor=');
+  const port = await listen(serveLogs({ reader: reader as Reader }));
+  const next = await ask(port, path.slice('/api'.length));
+  expect([next.status, (next.json() as { items: JsonObject[] }).items.map((item) => item.task_id)]).toEqual([
+    200,
+    ['task-1'],
+  ]);
+});
+
+test('a task that waits says for what, and cost is summed up by a text of groups', async () => {
+  const { dir, reader } = await openDirectory();
+  writeTask(dir, 'task-1', { metadata: metadata('task-1', { status: 'queued', queue: 'fast' }) });
+  const waits = { waits_for: { kind: 'queue', name: 'fast', place: 1, of: 1 } };
+  expect(partsOf(await call(reader, 'get_task', { task_id: 'task-1' })).rows).toContainEqual({
+    activity: waits,
+  });
+  expect(partsOf(await call(reader, 'search_tasks')).rows).toEqual([
+    expect.objectContaining({ activity: waits }),
+  ]);
+  const { rows } = partsOf(await call(reader, 'cost_summary', { group_by: 'agent, status' }));
+  expect(rows).toEqual([expect.objectContaining({ agent: null, status: 'queued', count: 1 })]);
+  expect(await mistakeOf(reader, 'cost_summary', { group_by: 7 })).toContain(
+    'must be an array of up to 3 of day',
+  );
 });
 
 test('a cursor with other arguments is refused', async () => {

@@ -33,6 +33,25 @@ test('a task that passed its budget has failed too, and a warning comes before',
   ).toEqual(['task.budget_exceeded', 'task.failed']);
 });
 
+test('each amount has its own warning, also when a newer notice is about another amount', () => {
+  const tokens = { kind: 'tokens', used: 90, limit: 100, exceeded: false, attempt: 2 };
+  const usd = {
+    kind: 'usd',
+    used: 0.9,
+    limit: 1,
+    exceeded: false,
+    attempt: 1,
+    at: '2026-11-01T10:00:00.000Z',
+  };
+  const ended = { kind: 'seconds', used: 9, limit: 8, exceeded: true, attempt: 2 };
+  const metadata = { attempt: 2, status: 'running', budget_notice: ended, budget_notices: { tokens, usd } };
+  expect(occasionsOf({ metadata, result: undefined, waits: [] })).toEqual([
+    { type: 'task.budget_warning', occasion: 'attempt 2 tokens', at: undefined, notice: tokens },
+    // Of the attempt before: sent already under this name.
+    { type: 'task.budget_warning', occasion: 'attempt 1 usd', at: usd.at, notice: usd },
+  ]);
+});
+
 test('the words of orchestrators for an end have a type', () => {
   expect(
     ['success', 'warning', 'done', null, 'failure', 'failed', 'error', 'cancelled'].map(typeOfWorkflowEnd),

@@ -24,6 +24,16 @@ function metadata(...bodies: readonly [number, JsonObject, Partial<FactLine>?][]
   return fold(facts).metadata(null);
 }
 
+test('a notice of one amount does not replace that of another', () => {
+  const [usd, older, newer] = [{ used: 0.9 }, { used: 80 }, { used: 90 }];
+  const { budget_notices: notices } = metadata(
+    [1, { budget_notices: { usd } }],
+    [3, { budget_notices: { tokens: newer } }],
+    [2, { budget_notices: { tokens: older, odd: older } }],
+  );
+  expect(notices).toEqual({ tokens: newer, usd });
+});
+
 const time = fc.integer({ min: 0, max: 5 }).map((second) => `2026-01-02T00:00:0${second}Z`);
 const orNull = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(value, { nil: null });
 const metadataBody = fc.record(
@@ -34,6 +44,7 @@ const metadataBody = fc.record(
     created_at: orNull(time),
     started_at: orNull(time),
     workflow_ids: orNull(fc.subarray(['workflow-1', 'workflow-2', 'workflow-3'])),
+    budget_notices: fc.dictionary(fc.constantFrom('usd', 'tokens', 'odd'), fc.record({ used: fc.nat(3) })),
     extra: orNull(fc.integer({ min: 0, max: 3 })),
   },
   { requiredKeys: [] },

@@ -104,9 +104,8 @@ test('a missing file is a 404, and its key is left out of full', async () => {
   const dir = await tempDir();
   writeTask(dir, 'task-1');
   const port = await listen(serveLogs({ reader: createReader(dir) }));
-  for (const name of EVERY_PATH.filter((path) => path !== 'full')) {
+  for (const name of ['metadata', 'input', 'final-result'])
     expect((await ask(port, `/tasks/task-1/logs/${name}`)).status, name).toBe(404);
-  }
   const empty = await ask(port, '/tasks/task-1/logs/full');
   expect(empty.status).toBe(200);
   expect(empty.json()).toEqual({});
@@ -114,6 +113,20 @@ test('a missing file is a 404, and its key is left out of full', async () => {
   writeTask(dir, 'task-1', { input: INPUT, webhookFlow: lines(STAGES) });
   const some = await ask(port, '/tasks/task-1/logs/full');
   expect(some.json()).toEqual({ input: INPUT, webhook_flow: STAGES });
+});
+
+test('a task without lines of a kind has an empty flow; a place in it is gone', async () => {
+  const dir = await tempDir();
+  writeTask(dir, 'task-1');
+  const port = await listen(serveLogs({ reader: createReader(dir) }));
+  for (const name of ['webhook-flow', 'agent-output']) {
+    for (const query of ['', '?limit=5', '?tail=5']) {
+      const got = await ask(port, `/tasks/task-1/logs/${name}${query}`);
+      expect([got.status, got.json(), got.headers['task-logs-skipped-lines']], query).toEqual([200, [], '0']);
+    }
+    expect((await ask(port, `/tasks/task-1/logs/${name}?after=event-1`)).status).toBe(410);
+    expect((await ask(port, `/tasks/task-2/logs/${name}`)).status).toBe(404);
+  }
 });
 
 test('an empty flow file is an empty array', async () => {

@@ -76,18 +76,16 @@ test('the smallest limit of agent, command and request ends the task, and all th
     error_type: 'budget_exceeded',
     error: expect.stringContaining('budget exceeded: 501 of 400 tokens'),
     metrics: {
-      cost_basis: { source: 'none', verdict: 'incomplete: the agent ended without its result line' },
+      ...{ input_tokens: 500, output_tokens: 1 },
+      cost_basis: { source: 'stream', verdict: 'incomplete: the agent ended without its result line' },
     },
   });
   expect(await readDocument(logDir, id, 'metadata.json')).toMatchObject({
     attempt: 1,
     budget: { usd: 3, tokens: 400, seconds: 900 },
-    budget_notice: { kind: 'tokens', used: 501, limit: 400, exceeded: true },
+    budget_notice: { kind: 'tokens', used: 501, limit: 400, exceeded: true, attempt: 1 },
   });
-  expect(await noticesOf(id)).toEqual([
-    '125 % of the budget is used: 501 of 400 tokens',
-    'the budget is used up, the agent is ended: 501 of 400 tokens',
-  ]);
+  expect(await noticesOf(id)).toEqual(['the budget is used up, the agent is ended: 501 of 400 tokens']);
   const lines = await readLines(join(logDir, id, '03-agent-output.jsonl'));
   expect(lines.map(({ content }) => content)).toContain('half done');
   expect(await apiOf(service, `tasks/${id}`)).toMatchObject({

@@ -1,7 +1,7 @@
 // Made by `npm run docs:rest` from the definitions in `src/serve/contract`. Changes here are lost.
 
 type ListTasksQuery = {
-  readonly status?: 'queued' | 'running' | 'waiting_input' | 'abandoned' | 'completed' | 'failed' | 'cancelled' | undefined;
+  readonly status?: string | undefined;
   readonly source?: string | undefined;
   readonly provider?: string | undefined;
   readonly agent?: string | undefined;
@@ -23,7 +23,7 @@ type ListTasksQuery = {
 };
 
 type GetStatsQuery = {
-  readonly status?: 'queued' | 'running' | 'waiting_input' | 'abandoned' | 'completed' | 'failed' | 'cancelled' | undefined;
+  readonly status?: string | undefined;
   readonly source?: string | undefined;
   readonly provider?: string | undefined;
   readonly agent?: string | undefined;
@@ -80,7 +80,7 @@ type StreamQuery = {
   readonly task?: readonly string[] | undefined;
   readonly after?: string | undefined;
   readonly list?: 'true' | 'false' | undefined;
-  readonly status?: 'queued' | 'running' | 'waiting_input' | 'abandoned' | 'completed' | 'failed' | 'cancelled' | undefined;
+  readonly status?: string | undefined;
   readonly source?: string | undefined;
   readonly provider?: string | undefined;
   readonly agent?: string | undefined;
@@ -101,7 +101,7 @@ type StreamQuery = {
 
 type ListDeliveriesQuery = {
   readonly provider?: string | undefined;
-  readonly outcome?: 'accepted' | 'unmatched' | 'rejected' | 'duplicate' | undefined;
+  readonly outcome?: string | undefined;
   readonly event_type?: string | undefined;
   readonly task_id?: string | undefined;
   readonly since?: string | undefined;

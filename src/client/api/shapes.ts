@@ -123,7 +123,7 @@ type FinalResult = {
     readonly cache_read_input_tokens?: number | null;
     readonly cache_creation_input_tokens?: number | null;
     readonly cost_basis?: {
-      readonly source: 'result' | 'telemetry' | 'spans' | 'none';
+      readonly source: 'result' | 'telemetry' | 'spans' | 'none' | 'stream';
       readonly verdict: string;
       readonly [more: string]: unknown;
     };
@@ -336,7 +336,7 @@ type Task = {
   readonly opened_by?: 'agent' | 'anonymous';
   readonly settled?: boolean;
   readonly cost_basis: {
-    readonly source: 'result' | 'telemetry' | 'spans' | 'none';
+    readonly source: 'result' | 'telemetry' | 'spans' | 'none' | 'stream';
     readonly verdict: string;
     readonly [more: string]: unknown;
   } | null;
@@ -422,7 +422,7 @@ type TaskItem = {
   readonly output_tokens: number | null;
   readonly duration_seconds: number | null;
   readonly cost_basis: {
-    readonly source: 'result' | 'telemetry' | 'spans' | 'none';
+    readonly source: 'result' | 'telemetry' | 'spans' | 'none' | 'stream';
     readonly verdict: 'agrees' | 'differs' | 'incomplete' | 'unknown';
   } | null;
   readonly activity?: TaskActivity | null;

@@ -9,8 +9,15 @@ import { linkOf, rowLimit, taskFilters } from '../tool-arguments.ts';
 const GROUPS_MAX = 3;
 
 const groups: z.ZodType<readonly StatsGroup[]> = z
-  .array(z.enum(STATS_GROUPS, { error: `must be some of ${STATS_GROUPS.join(', ')}` }))
-  .max(GROUPS_MAX)
+  .preprocess(
+    // As REST and the command line have it.
+    (value) => (typeof value === 'string' ? value.split(',').map((name) => name.trim()) : value),
+    z
+      .array(z.enum(STATS_GROUPS, { error: `must be some of ${STATS_GROUPS.join(', ')}` }), {
+        error: `must be an array of up to ${GROUPS_MAX} of ${STATS_GROUPS.join(', ')}`,
+      })
+      .max(GROUPS_MAX, `must have at most ${GROUPS_MAX} groups`),
+  )
   .refine((names) => new Set(names).size === names.length, 'must name each group once')
   .default([])
   .describe('Up to three. Without them one row counts all tasks that match.');

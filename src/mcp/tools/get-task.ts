@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { TasktrailError } from '../../errors.ts';
 import { checkId } from '../../model/ids.ts';
-import type { JsonObject } from '../../model/json.ts';
+import { isJsonObject, type JsonObject } from '../../model/json.ts';
 import type { TaskDocument } from '../../model/task-reading.ts';
 import type { McpReader } from '../mcp-reader.ts';
 import { defineTool, type Tool } from '../tool.ts';
@@ -12,7 +12,8 @@ export const getTask: Tool = defineTool({
   name: 'get_task',
   title: 'Get a task',
   description:
-    'One task: its metadata, the message that it was given and, once it is over, its result with cost and tokens. ' +
+    'One task: its metadata, the message that it was given and, once it is over, its result with cost, tokens and their cost_basis. ' +
+    'Of one that is not over, activity says what it waits for. ' +
     'read_output has what the agent printed, get_timeline what happened when.',
   schema: z.strictObject({ task_id: taskId }),
   run: async ({ task_id: given }, { reader }) => {
@@ -22,10 +23,14 @@ export const getTask: Tool = defineTool({
     const input = await readDocument(reader, id, 'input');
     const result = await readDocument(reader, id, 'final-result');
     if (!(await reader.hasTask(id))) throw notFound(id);
+    const known = isJsonObject(metadata) ? metadata : {};
+    const activity = (await reader.activityOf?.({ ...known, task_id: id })) ?? undefined;
     return {
       title: 'A task: its metadata, its input, and its result when it is over.',
       rows: new Rows().addAll(
-        [{ metadata }, { input }, { result }].filter((row) => Object.values(row)[0] !== undefined),
+        [{ metadata }, { activity }, { input }, { result }].filter(
+          (row) => Object.values(row)[0] !== undefined,
+        ),
       ).texts,
       links: ['metadata', 'input', 'final-result'].map((name) => `/api/tasks/${id}/logs/${name}`),
     };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { readSteps, type TaskStep } from '../../compare/task-steps.ts';
+import type { TaskStep } from '../../compare/task-step.ts';
+import { readSteps } from '../../compare/task-steps.ts';
 import { TasktrailError } from '../../errors.ts';
 import { isTerminal } from '../../model/documents.ts';
 import { checkId, isWorkflowId } from '../../model/ids.ts';
@@ -18,7 +19,7 @@ const STAGES_MAX = 1_000;
 /** Workflows of a task whose open phases are looked up. */
 const WORKFLOWS_MAX = 5;
 
-/** Something that happened. Entries of one time are in the order of their keys. */
+/** Something that happened. The key distinguishes it from others of the same time. */
 interface Entry {
   readonly at: string;
   readonly key: string;
@@ -50,11 +51,10 @@ export const getTimeline: Tool = defineTool({
     if (metadata === undefined && !(await context.reader.hasTask(id))) throw notFound(id);
     const after = given.cursor === undefined ? undefined : decodePlace(given.cursor);
     const { entries, title } = await readEntries(id, metadata ?? {}, context);
-    const wanted = entries
+    const all = entries
       .filter(({ shown }) => given.kinds === undefined || given.kinds.some((kind) => kind === shown.kind))
-      .filter(({ shown }) => !given.failed || shown.failed === true)
-      .sort(compare)
-      .filter((entry) => after === undefined || compare(entry, after) > 0);
+      .filter(({ shown }) => !given.failed || shown.failed === true);
+    const wanted = after === undefined ? all : entriesAfter(all, after);
     const rows = new Rows();
     for (const { shown } of wanted.slice(0, given.limit)) if (!rows.add(shown, ROW_BYTES_MAX)) break;
     const last = wanted[rows.texts.length - 1];
@@ -77,29 +77,27 @@ async function readEntries(
   const { steps, others, leftOut } = await readSteps(reader, id, { signal });
   const stages = await readStages(reader, id);
   const open = isTerminal(metadata.status) ? [] : await readOpen(reader, metadata);
-  const entries = [...taskEntries(metadata), ...stages, ...steps.map(entryOf), ...open];
+  const [created, ended] = taskEntries(metadata);
+  const entries = [...created, ...stages, ...steps.map(entryOf), ...open, ...ended];
+  // Those of one time stay in this order: a step is behind its parent.
+  entries.sort((a, b) => (a.at === b.at ? 0 : a.at < b.at ? -1 : 1));
   const spans = others > 0 ? ` ${others} spans of other kinds are not shown.` : '';
   const rest = leftOut > 0 ? ` ${leftOut} steps had no room: the REST request has them.` : '';
   return { entries, title: `${spans}${rest}` };
 }
 
-function taskEntries({ created_at: created, completed_at: completed, status }: JsonObject): Entry[] {
-  const entries: Entry[] = [];
+function taskEntries(metadata: JsonObject): readonly [created: Entry[], ended: Entry[]] {
+  const { created_at: created, completed_at: completed, status } = metadata;
+  const began: Entry[] = [];
+  const ended: Entry[] = [];
   if (typeof created === 'string')
-    entries.push({ at: created, key: '', shown: { at: created, kind: 'task', name: 'created' } });
-  if (typeof completed === 'string')
-    entries.push({
-      at: completed,
-      key: '~',
-      shown: {
-        at: completed,
-        kind: 'task',
-        name: 'ended',
-        status,
-        ...(status === 'failed' && { failed: true }),
-      },
-    });
-  return entries;
+    began.push({ at: created, key: '', shown: { at: created, kind: 'task', name: 'created' } });
+  if (typeof completed === 'string') {
+    const failed = status === 'failed' && { failed: true };
+    const shown = { at: completed, kind: 'task', name: 'ended', status, ...failed };
+    ended.push({ at: completed, key: '~', shown });
+  }
+  return [began, ended];
 }
 
 async function readStages(reader: McpReader, id: string): Promise<Entry[]> {
@@ -152,10 +150,10 @@ function entryOf(one: TaskStep): Entry {
   return { at, key: one.spanId, shown };
 }
 
-function compare(a: Place, b: Place): number {
-  if (a.at !== b.at) return a.at < b.at ? -1 : 1;
-  if (a.key === b.key) return 0;
-  return a.key < b.key ? -1 : 1;
+/** One that is gone was open, and has ended: its time is shown again rather than left out. */
+function entriesAfter(entries: readonly Entry[], { at, key }: Place): readonly Entry[] {
+  const place = entries.findIndex((entry) => entry.at === at && entry.key === key);
+  return place < 0 ? entries.filter((entry) => entry.at >= at) : entries.slice(place + 1);
 }
 
 function encodePlace({ at, key }: Place): string {

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { DELIVERY_OUTCOMES } from '../../model/documents.ts';
 import type { JsonObject } from '../../model/json.ts';
+import { values } from '../../serve/contract/parameter.ts';
 import { time } from '../../serve/query.ts';
 import { defineTool, type Tool } from '../tool.ts';
 import { countOf, Rows } from '../tool-answer.ts';
-import { askedOf, cursor, linkOf, rowLimit } from '../tool-arguments.ts';
+import { askedOf, cursor, nextLink, rowLimit } from '../tool-arguments.ts';
 
 const SHOWN = [
   'timestamp',
@@ -24,10 +25,8 @@ export const listDeliveries: Tool = defineTool({
   description:
     'Lists the webhook deliveries that came, newest first, also those that were refused or started no task, with the reason.',
   schema: z.strictObject({
-    provider: z.string().min(1, 'must not be empty').optional(),
-    outcome: z
-      .enum(DELIVERY_OUTCOMES, { error: `must be one of ${DELIVERY_OUTCOMES.join(', ')}` })
-      .optional(),
+    provider: values(),
+    outcome: values(DELIVERY_OUTCOMES),
     since: time.describe('2h, 3d, 1w, a date, or ISO 8601 with a zone.'),
     until: time,
     limit: rowLimit(20, 50),
@@ -35,7 +34,6 @@ export const listDeliveries: Tool = defineTool({
   }),
   run: async (given, { reader }) => {
     const { items, nextCursor } = await reader.listDeliveries({ ...given, asked: askedOf(given) });
-    const { limit, cursor: _, ...asked } = given;
     return {
       title:
         items.length === 0 ? 'No delivery matches.' : `${countOf(items.length, 'delivery', 'deliveries')}.`,
@@ -43,7 +41,7 @@ export const listDeliveries: Tool = defineTool({
       more:
         nextCursor === null
           ? []
-          : [{ arguments: { cursor: nextCursor }, link: linkOf('/api/webhooks', { ...asked, limit }) }],
+          : [{ arguments: { cursor: nextCursor }, link: nextLink('/api/webhooks', given, nextCursor) }],
     };
   },
 });

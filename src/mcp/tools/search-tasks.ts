@@ -3,7 +3,7 @@ import type { JsonObject } from '../../model/json.ts';
 import { TASK_SORTS } from '../../model/task-reading.ts';
 import { defineTool, type Tool } from '../tool.ts';
 import { countOf, Rows } from '../tool-answer.ts';
-import { askedOf, cursor, linkOf, rowLimit, taskFilters } from '../tool-arguments.ts';
+import { askedOf, cursor, nextLink, rowLimit, taskFilters } from '../tool-arguments.ts';
 
 const SHOWN = [
   'task_id',
@@ -21,6 +21,8 @@ const SHOWN = [
   'success',
   'error_type',
   'cost_usd',
+  'cost_basis',
+  'activity',
   'input_tokens',
   'output_tokens',
   'duration_seconds',
@@ -32,7 +34,8 @@ export const searchTasks: Tool = defineTool({
   name: 'search_tasks',
   title: 'Search tasks',
   description:
-    'Lists the tasks of agents that match, newest first: status, agent, repository, message, error, cost, tokens, duration.',
+    'Lists the tasks of agents that match, newest first: status, agent, repository, message, error, cost, tokens, duration. ' +
+    'activity says what a task that is not over waits for.',
   schema: z.strictObject({
     ...taskFilters,
     sort: z.enum(TASK_SORTS, { error: `must be one of ${TASK_SORTS.join(', ')}` }).optional(),
@@ -41,14 +44,13 @@ export const searchTasks: Tool = defineTool({
   }),
   run: async (given, { reader }) => {
     const { items, nextCursor } = await reader.listTasks({ ...given, asked: askedOf(given) });
-    const { limit, cursor: _, ...asked } = given;
     return {
       title: items.length === 0 ? 'No task matches.' : `${countOf(items.length, 'task')}.`,
       rows: new Rows().addAll(items.map(shownOf)).texts,
       more:
         nextCursor === null
           ? []
-          : [{ arguments: { cursor: nextCursor }, link: linkOf('/api/tasks', { ...asked, limit }) }],
+          : [{ arguments: { cursor: nextCursor }, link: nextLink('/api/tasks', given, nextCursor) }],
     };
   },
 });

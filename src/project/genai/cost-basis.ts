@@ -1,3 +1,4 @@
+import { rounded } from '../../model/amounts.ts';
 import type { FinalResult, ResultMetrics } from '../../model/documents.ts';
 import { isJsonObject, type JsonObject, objectOf } from '../../model/json.ts';
 
@@ -8,8 +9,11 @@ export interface AmountSums {
   readonly output_tokens: number | null;
 }
 
-/** Whose amounts count. `result`: what the agents reported themselves and the program added. */
-export const COST_SOURCES = ['result', 'telemetry', 'spans', 'none'] as const;
+/**
+ * Whose amounts count. `result`: what the agents reported themselves and the program added. `stream`: what the messages of an agent
+ * say that was ended before its report. The index has their places: a new one comes last.
+ */
+export const COST_SOURCES = ['result', 'telemetry', 'spans', 'none', 'stream'] as const;
 type CostSource = (typeof COST_SOURCES)[number];
 
 /** First words of verdicts. */
@@ -33,11 +37,20 @@ export interface ReportedSums {
   readonly isCut: boolean;
 }
 
+interface BasisSums extends ReportedSums {
+  readonly stream: AmountSums | undefined;
+}
+
 const KINDS = [
   ['cost_usd', 'USD'],
   ['input_tokens', 'input tokens'],
   ['output_tokens', 'output tokens'],
 ] as const;
+
+const STREAM_KINDS = [
+  ...KINDS.map(([kind]) => kind),
+  ...(['cache_read_input_tokens', 'cache_creation_input_tokens'] as const),
+];
 
 /** Below the price of one token of any model. */
 const USD_EPSILON = 1e-8;
@@ -59,10 +72,47 @@ export function withCostBasis(
     reported.filledFrom === undefined
   )
     return counted;
-  return { ...counted, metrics: { ...counted.metrics, cost_basis: basisOf(stated, counted, reported) } };
+  const stream = streamIn(said);
+  const metrics = withStream(
+    stated.metrics,
+    counted.metrics,
+    reported.filledFrom === undefined ? stream : {},
+  );
+  const cost_basis = basisOf(stated, { ...counted, metrics }, { ...reported, stream: sumsIn(stream) });
+  return { ...counted, metrics: { ...metrics, cost_basis } };
 }
 
-function basisOf(stated: FinalResult, counted: FinalResult, reported: ReportedSums): JsonObject {
+type Amounts = Readonly<Record<string, number>>;
+
+/** Tokens of all kinds and cost that the messages of the agents have said. */
+function streamIn(said: JsonObject): Amounts {
+  const known = STREAM_KINDS.flatMap((name) => {
+    const amount = objectOf(said.stream)[name];
+    return typeof amount === 'number' && Number.isFinite(amount) && amount > 0
+      ? [[name, amount] as const]
+      : [];
+  });
+  return Object.fromEntries(known);
+}
+
+/** The amounts with those of runs that have not reported theirs, unless spans say something about these runs. */
+function withStream(stated: ResultMetrics, counted: ResultMetrics, stream: Amounts): ResultMetrics {
+  const isSame = (['input_tokens', 'output_tokens'] as const).every((name) => stated[name] === counted[name]);
+  if (!isSame) return counted;
+  const added = Object.entries(stream).map(([name, amount]): [string, number] => {
+    const before = counted[name];
+    return [name, rounded((typeof before === 'number' ? before : 0) + amount)];
+  });
+  return { ...counted, ...Object.fromEntries(added) };
+}
+
+function sumsIn(stream: Amounts): AmountSums | undefined {
+  const { cost_usd = null, input_tokens = null, output_tokens = null } = stream;
+  const sums = { cost_usd, input_tokens, output_tokens };
+  return hasAny(sums) ? sums : undefined;
+}
+
+function basisOf(stated: FinalResult, counted: FinalResult, reported: BasisSums): JsonObject {
   const own = sumsOfMetrics(stated.metrics);
   const all = sumsOfMetrics(counted.metrics);
   const isStated = own.input_tokens !== null || own.output_tokens !== null;
@@ -71,6 +121,7 @@ function basisOf(stated: FinalResult, counted: FinalResult, reported: ReportedSu
     ...(hasAny(own) && { result: { ...own } }),
     ...(reported.telemetry && { telemetry: { ...reported.telemetry } }),
     ...(reported.spans && { spans: { ...reported.spans } }),
+    ...(reported.stream && { stream: { ...reported.stream } }),
   };
   return {
     source,
@@ -81,9 +132,11 @@ function basisOf(stated: FinalResult, counted: FinalResult, reported: ReportedSu
   };
 }
 
-function sourceOf(own: AmountSums, isStated: boolean, { filledFrom }: ReportedSums): CostSource {
+function sourceOf(own: AmountSums, isStated: boolean, { filledFrom, stream }: BasisSums): CostSource {
   if (isStated) return 'result';
-  return filledFrom ?? (own.cost_usd === null ? 'none' : 'result');
+  if (filledFrom !== undefined) return filledFrom;
+  if (stream !== undefined) return 'stream';
+  return own.cost_usd === null ? 'none' : 'result';
 }
 
 interface CountedSums {

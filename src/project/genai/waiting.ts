@@ -14,6 +14,8 @@ interface Call {
   readonly id: string | undefined;
   readonly name: string | null;
   readonly since: string | null;
+  /** Of the call of another agent in which this one is. */
+  readonly parent: string | null;
 }
 
 /**
@@ -33,17 +35,20 @@ export function waitingIn(lines: readonly JsonObject[], model: string | null): W
     // Without an id the next line, whatever it is, is taken for its result.
     unnamed = undefined;
     if (type === 'tool_call') {
-      const call = { id: key, name: textOrNull(line.tool_name), since: textOrNull(line.timestamp) };
+      const call = {
+        ...{ id: key, name: textOrNull(line.tool_name), since: textOrNull(line.timestamp) },
+        parent: textOrNull(line.parent_tool_use_id),
+      };
       if (key === undefined) unnamed = call;
       else open.set(key, call);
     }
     isTyped ||= type !== 'output' && type !== 'error';
     last = line;
   }
-  const call = unnamed ?? [...open.values()].at(-1);
+  const call = oldestOf([...open.values(), ...(unnamed === undefined ? [] : [unnamed])]);
   if (call !== undefined) {
     const { id, name, since } = call;
-    const others = open.size - (unnamed === undefined ? 1 : 0);
+    const others = open.size + (unnamed === undefined ? 0 : 1) - 1;
     return {
       kind: 'tool',
       name,
@@ -57,6 +62,11 @@ export function waitingIn(lines: readonly JsonObject[], model: string | null): W
   if (!isTyped) return { kind: 'agent', name: null, since };
   const retry = last?.subtype === 'api_retry' || last?.retry === true ? { retries: true } : {};
   return { kind: 'model', name: model, since, ...retry };
+}
+
+/** The call that is open for the longest time. One that waits for calls of another agent is not the answer. */
+function oldestOf(calls: readonly Call[]): Call | undefined {
+  return calls.find(({ id }) => id === undefined || !calls.some(({ parent }) => parent === id)) ?? calls[0];
 }
 
 /** Not its standard error, and not its telemetry, which comes late. */

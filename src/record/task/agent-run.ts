@@ -12,6 +12,7 @@ import type { Spent } from '../../model/budget.ts';
 import type { Usage } from '../../model/documents.ts';
 import { EVENT } from '../../model/events.ts';
 import type { JsonObject, JsonValue } from '../../model/json.ts';
+import { isoFromMs } from '../../model/time.ts';
 import { mintMoment, outputEventId } from '../mint.ts';
 import { activeRecorder, type SpanAttributes } from '../recorder.ts';
 import { type Failure, Scope } from '../scope.ts';
@@ -22,6 +23,7 @@ const OPEN_TOOLS_MAX = 1000;
 
 /** The task of a run. */
 export interface RunOwner {
+  readonly attempt: number;
   readonly attributes: Readonly<Record<string, JsonValue>>;
   readonly spanAttributes: SpanAttributes;
   /** Returns what it has added. */
@@ -111,7 +113,13 @@ export class AgentRun implements AgentRecording {
   }
 
   notice(notice: BudgetNotice): void {
-    this.#task.metadata({ budget_notice: { ...notice } });
+    const { timeMs, ...amount } = notice;
+    const said = { ...amount, at: isoFromMs(timeMs), attempt: this.#task.attempt };
+    // The fold keeps one for each amount: several may be noticed at once.
+    this.#task.metadata({
+      budget_notice: said,
+      ...(!notice.exceeded && { budget_notices: { [notice.kind]: said } }),
+    });
   }
 
   replay(output: AgentOutput, { timeMs }: OutputPlace): void {

@@ -30,22 +30,30 @@ export class UsageTotal {
   readonly #unknown = new Set<keyof Sums>();
   #unknownReason: string | undefined;
   #incompleteReason: string | undefined;
+  /** Of runs without a report. */
+  readonly #seen = nothing();
 
   /** Returns what it has added: without the amounts of a thread that an earlier run has reported. */
   add(usage: Usage): Usage {
     const own = usage.threads === undefined ? usage : this.#growthOf(usage.threads);
     this.#addOwn(own);
     if (typeof usage.incompleteReason === 'string') this.#incompleteReason ??= usage.incompleteReason;
+    if (isAmounts(usage.seen)) addTo(this.#seen, this.#seenIn(usage.seen ?? {}));
     if (usage.unknownReason === undefined) return own;
     this.#unknownReason ??= usage.unknownReason;
     for (const kind of KINDS) if (typeof usage[kind] !== 'number') this.#unknown.add(kind);
     return own;
   }
 
-  /** The sums if this usage were added; unknown amounts are 0. */
+  #seenIn(seen: NonNullable<Usage['seen']>): Amounts {
+    return seen.threads === undefined ? seen : this.#growthOf(seen.threads);
+  }
+
+  /** The sums if this usage were added; unknown amounts are 0. What the messages of a run without a report said is in them. */
   with(usage: Usage): { readonly usd: number; readonly tokens: number } {
     const own = usage.threads === undefined ? usage : this.#growthOf(usage.threads, false);
-    const of = (kind: keyof Sums): number => sum(this.#total[kind] ?? 0, own[kind]) ?? 0;
+    const of = (kind: keyof Sums): number =>
+      sum((this.#total[kind] ?? 0) + (this.#seen[kind] ?? 0), own[kind]) ?? 0;
     return { usd: of('costUsd'), tokens: of('inputTokens') + of('outputTokens') };
   }
 
@@ -83,12 +91,17 @@ export class UsageTotal {
       duration_seconds: durationSeconds,
       ...caches,
       ...reason,
-      ...(this.#incompleteReason !== undefined && { cost_basis: { incomplete: this.#incompleteReason } }),
+      ...(this.#incompleteReason !== undefined && { cost_basis: this.#incomplete(this.#incompleteReason) }),
     };
     if (this.#models.size === 0) return metrics;
     const models = [...this.#models].map(([name, sums]): [string, JsonObject] => [name, named(sums)]);
     // From entries: an assignment to `__proto__` would not make a field.
     return { ...metrics, models: Object.fromEntries(models) };
+  }
+
+  #incomplete(reason: string): JsonObject {
+    const isSeen = KINDS.some((kind) => this.#seen[kind] !== null);
+    return { incomplete: reason, ...(isSeen && { stream: named(this.#seen) }) };
   }
 }
 

@@ -1,3 +1,4 @@
+import { exactly } from '../../model/field-values.ts';
 import { readDocuments } from '../index/read-task.ts';
 import type { FieldClause, TextClause } from '../query/clauses.ts';
 import { isOfDocuments, matchesFields } from '../query/field-match.ts';
@@ -88,7 +89,7 @@ export async function matchingRow(
 function listFilter({ fields, since, until }: TaskSearch): ListFilter {
   const filter: Record<string, string> = {};
   for (const clause of fields)
-    if (isListedClause(clause)) filter[clause.field] ??= clause.values[0]?.text ?? '';
+    if (isListedClause(clause)) filter[clause.field] ??= exactly(clause.values[0]?.text ?? '');
   return { ...filter, since, until };
 }
 

@@ -8,6 +8,8 @@ export interface AmountRange {
   readonly isMaxOpen: boolean;
 }
 
+const OPEN: AmountRange = { min: undefined, max: undefined, isMinOpen: false, isMaxOpen: false };
+
 const RULES: Readonly<Record<NumberField, string>> = {
   cost: 'must be an amount such as >0.5, <=2 or 0.1..0.5',
   tokens: 'must be a number such as >1000, <=20k or 1k..2m',
@@ -25,13 +27,15 @@ const UNITS: Readonly<Record<NumberField, Readonly<Record<string, number>>>> = {
 
 const OPERATORS = ['>=', '<=', '>', '<'] as const;
 
-/** `>0.5`, `<=2`, `0.1..0.5`, `3`. Returns the rule for other texts. */
+/** `>0.5`, `<=2`, `0.1..0.5`, `0.1..`, `..0.5`, `3`. Returns the rule for other texts. */
 export function readRange(field: NumberField, text: string): AmountRange | string {
   const operator = OPERATORS.find((sign) => text.startsWith(sign));
   const rest = text.slice(operator?.length ?? 0);
   const dots = operator === undefined ? rest.indexOf('..') : -1;
   const [low, high] = dots < 0 ? [rest, rest] : [rest.slice(0, dots), rest.slice(dots + 2)];
   const [from, to] = [readAmount(field, low), readAmount(field, high)];
+  if (dots >= 0 && low === '' && to !== undefined) return { ...OPEN, max: to };
+  if (dots >= 0 && high === '' && from !== undefined) return { ...OPEN, min: from };
   if (from === undefined || to === undefined || from > to) return RULES[field];
   return {
     min: operator?.startsWith('<') === true ? undefined : from,

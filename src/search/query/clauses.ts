@@ -1,17 +1,12 @@
+import type { FieldValue } from '../../model/field-values.ts';
 import type { TextTerm } from '../text/text-match.ts';
 import type { NumberField, TextField } from './searched-fields.ts';
-
-export interface TextValue {
-  readonly text: string;
-  /** `acme/*`: values that begin so. */
-  readonly isPrefix: boolean;
-}
 
 /** One of the values. */
 export interface TextClause {
   readonly kind: 'text';
   readonly field: TextField;
-  readonly values: readonly TextValue[];
+  readonly values: readonly FieldValue[];
   readonly isNegated: boolean;
 }
 

@@ -1,10 +1,11 @@
+import { type FieldValue, fieldValues } from '../../model/field-values.ts';
 import { PAST_TIME_RULE, pastTime } from '../../model/past-time.ts';
 import { QueryError } from '../../model/query-error.ts';
 import { firstOfText } from '../../model/text.ts';
 import { textTerm } from '../text/text-match.ts';
 import { readRange } from './amounts.ts';
-import type { FieldClause, ParsedQuery, TermClause, TextValue } from './clauses.ts';
-import { type QueryFields, TASK_FIELDS, TIME_FIELDS } from './query-fields.ts';
+import type { FieldClause, ParsedQuery, TermClause } from './clauses.ts';
+import { ALL_FIELDS, type QueryFields, TASK_FIELDS, TIME_FIELDS } from './query-fields.ts';
 
 /** Longer than anything that people type; each further word costs time in every task. */
 const CHARACTERS_MAX = 4_096;
@@ -26,7 +27,7 @@ interface Part {
 
 /**
  * Reads what people type: words, `"phrases"`, `field:value`, each with a `-` in front for its opposite. Text before a colon
- * that is no field is part of a word, so that pasted errors and addresses are found. Throws `QueryError`.
+ * that is no field of a list is part of a word, so that pasted errors and addresses are found. Throws `QueryError`.
  */
 export function parseQuery(q: string, nowMs: number, known: QueryFields = TASK_FIELDS): ParsedQuery {
   const fail = (offset: number, problem: string): never => {
@@ -66,8 +67,11 @@ function partsOf(q: string, known: QueryFields, fail: Fail): readonly Part[] {
     const start = at;
     const isNegated = q[at] === '-' && at + 1 < q.length && !isSpace(q[at + 1]);
     if (isNegated) at += 1;
-    const name = /^[a-z_]{1,20}(?=:)/.exec(q.slice(at, at + 21))?.[0];
-    const isField = name !== undefined && isFieldName(name, known);
+    const name = /^[a-z_]{1,20}(?=:)/i.exec(q.slice(at, at + 21))?.[0];
+    const isField = name !== undefined && isOwnField(name, known);
+    // `Status: it is done` of a pasted text has a space behind the colon.
+    if (name !== undefined && !isField && !isSpace(q[at + name.length + 1] ?? ' '))
+      checkName(name, known, (problem) => fail(at, problem));
     if (isField) at += name.length + 1;
     const valueAt = at;
     const isQuoted = q[at] === '"';
@@ -93,14 +97,20 @@ function hasField({ texts, numbers }: QueryFields, name: string): boolean {
   return Object.hasOwn(texts, name) || Object.hasOwn(numbers, name);
 }
 
-/** In the other lists, what is a field of tasks is a mistake and no word. */
-function isFieldName(name: string, known: QueryFields): boolean {
-  return TIME_FIELDS.some((time) => time === name) || hasField(known, name) || hasField(TASK_FIELDS, name);
+function isOwnField(name: string, known: QueryFields): boolean {
+  return TIME_FIELDS.some((time) => time === name) || hasField(known, name);
+}
+
+/** A field in other letters, or of another list, is a mistake and no word. */
+function checkName(name: string, known: QueryFields, fail: (problem: string) => never): void {
+  const lower = name.toLowerCase();
+  if (isOwnField(lower, known)) fail(`fields are in lower case: ${lower}; put quotes around a text`);
+  if (name !== lower || !ALL_FIELDS.some((fields) => hasField(fields, name))) return;
+  fail(`${known.of} have no field ${name}; put quotes around a text`);
 }
 
 function fieldOf(part: Part, known: QueryFields, fail: Fail): FieldClause {
   const { name = '', value, valueAt, isNegated } = part;
-  if (!hasField(known, name)) return fail(part.at, `${known.of} have no field ${name}`);
   if (value === '') fail(valueAt, `${name}: a value must follow`);
   const number = known.numbers[name];
   if (number !== undefined) {
@@ -114,7 +124,7 @@ function fieldOf(part: Part, known: QueryFields, fail: Fail): FieldClause {
   let at = valueAt;
   for (const [index, { text, isPrefix }] of values.entries()) {
     if (index >= VALUES_MAX) fail(at, `${name}: a field has at most ${VALUES_MAX} values`);
-    if (text === '') fail(at, `${name}: a value must follow`);
+    if (text === '' && !isPrefix) fail(at, `${name}: a value must follow`);
     if (allowed !== undefined && !isPrefix && !allowed.includes(text))
       fail(at, `${name}: ${JSON.stringify(firstOfText(text, 40))} is not one of ${allowed.join(', ')}`);
     at += text.length + (isPrefix ? 2 : 1);
@@ -122,13 +132,8 @@ function fieldOf(part: Part, known: QueryFields, fail: Fail): FieldClause {
   return { kind: 'text', field, values, isNegated };
 }
 
-/** `a,b` is one of two, unless it is quoted. */
-function valuesOf({ value, isQuoted }: Part): readonly TextValue[] {
-  if (isQuoted) return [{ text: value, isPrefix: false }];
-  return value.split(',').map((text) => {
-    const isPrefix = text.length > 1 && text.endsWith('*');
-    return { text: isPrefix ? text.slice(0, -1) : text, isPrefix };
-  });
+function valuesOf({ value, isQuoted }: Part): readonly FieldValue[] {
+  return isQuoted ? [{ text: value, isPrefix: false }] : fieldValues(value);
 }
 
 function timeOf({ value, valueAt, isNegated, at }: Part, name: string, nowMs: number, fail: Fail): string {

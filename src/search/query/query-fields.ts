@@ -69,6 +69,9 @@ export const DELIVERY_FIELDS: QueryFields = {
   of: 'deliveries',
 };
 
+/** Of every list. */
+export const ALL_FIELDS: readonly QueryFields[] = [TASK_FIELDS, WORKFLOW_FIELDS, DELIVERY_FIELDS];
+
 export const TIME_FIELDS: readonly TimeField[] = ['since', 'until'];
 
 /** Whether a query of tasks may have this before a colon. */

@@ -1,3 +1,4 @@
+import { fieldValues } from '../../model/field-values.ts';
 import type { TaskFilter } from '../../model/task-reading.ts';
 import type { FieldClause, TermClause } from './clauses.ts';
 import { parseQuery } from './grammar.ts';
@@ -43,7 +44,7 @@ function clausesOf(filter: TaskFilter): readonly FieldClause[] {
   for (const field of TEXT_PARAMETERS) {
     const text = filter[field];
     if (text !== undefined)
-      clauses.push({ kind: 'text', field, values: [{ text, isPrefix: false }], isNegated: false });
+      clauses.push({ kind: 'text', field, values: fieldValues(text), isNegated: false });
   }
   for (const field of RANGES) {
     const [min, max] = [filter[`${field}_min`], filter[`${field}_max`]];

@@ -2,6 +2,7 @@ import { TasktrailError } from '../../errors.ts';
 import type { DeliveryPage, DeliveryQuery } from '../../model/delivery.ts';
 import type { JsonObject } from '../../model/json.ts';
 import {
+  isUnknownStatus,
   WORKFLOW_STATUSES,
   type WorkflowPage,
   type WorkflowQuery,
@@ -107,7 +108,7 @@ async function pageByScan(files: RecordFiles, request: RecordRequest): Promise<R
 
 /** A word that neither has a meaning nor stands in a workflow is a mistake, and no filter that matches nothing. */
 async function checkStatus(status: string | undefined, options: RecordListsOptions): Promise<void> {
-  if (status === undefined || WORKFLOW_STATUSES.some((known) => known === status)) return;
+  if (status === undefined || !isUnknownStatus(status)) return;
   const { items } = await listRecords('workflow', { status, limit: 1 }, options);
   if (items.length > 0) return;
   throw new TasktrailError(

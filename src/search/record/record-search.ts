@@ -1,4 +1,5 @@
 import type { DeliveryQuery } from '../../model/delivery.ts';
+import { fieldValues } from '../../model/field-values.ts';
 import type { WorkflowQuery } from '../../model/workflow.ts';
 import type { FieldClause } from '../query/clauses.ts';
 import { matchesValues } from '../query/field-match.ts';
@@ -37,7 +38,7 @@ export function recordSearch(kind: RecordKind, query: Partial<RecordQuery>, nowM
     const text = query[field];
     return text === undefined
       ? []
-      : [{ kind: 'text' as const, field, values: [{ text, isPrefix: false }], isNegated: false }];
+      : [{ kind: 'text' as const, field, values: fieldValues(text), isNegated: false }];
   });
   const { duration_min: min, duration_max: max } = query;
   if (min !== undefined || max !== undefined)

@@ -115,7 +115,7 @@ export class Tally {
 function newGroup(key: readonly (string | null)[]): Group {
   const sums = { cost: new Sum(), input: new Sum(), output: new Sum() };
   const counts = { count: 0, succeeded: 0, failed: 0, open: 0, retries: 0, calls: 0 };
-  const sources = { result: 0, telemetry: 0, spans: 0, none: 0 };
+  const sources = { result: 0, telemetry: 0, spans: 0, none: 0, stream: 0 };
   const verdicts = { agrees: 0, differs: 0, incomplete: 0, unknown: 0 };
   return { key, ...counts, ...sums, sources, verdicts, durations: [] };
 }

@@ -1,4 +1,4 @@
-import { type JsonObject, parseObject } from '../../model/json.ts';
+import { type JsonObject, objectOf, parseObject } from '../../model/json.ts';
 import { waitingIn } from '../../project/genai/waiting.ts';
 import { unlessUnreadable } from '../file-errors.ts';
 import { taskFile } from '../layout.ts';
@@ -15,17 +15,22 @@ export interface TaskActivity extends JsonObject {
   readonly waits_for: JsonObject;
 }
 
+export interface Approval {
+  readonly name: string | null;
+  readonly since: string | null;
+}
+
 export interface ActivityOptions {
   readonly nowMs: number;
-  /** Whether a workflow of the task waits for an approval. */
-  readonly isWaitingForApproval: boolean;
+  /** The approval that a workflow of the task waits for. */
+  readonly approval: Approval | undefined;
 }
 
 /** Undefined for a task that does not run. Files that cannot be read count as empty. */
 export async function readActivity(
   logDir: string,
   metadata: JsonObject,
-  { nowMs, isWaitingForApproval }: ActivityOptions,
+  { nowMs, approval }: ActivityOptions,
 ): Promise<TaskActivity | undefined> {
   const { task_id: id, status, model } = metadata;
   if (typeof id !== 'string' || (status !== 'running' && status !== 'waiting_input')) return undefined;
@@ -33,14 +38,21 @@ export async function readActivity(
   const facts = await unlessUnreadable(lstatStored({ path: taskFile(logDir, id, 'facts'), what: 'a task' }));
   const lines = await unlessUnreadable(readTail(taskFile(logDir, id, 'agentOutput')));
   const last = lines?.at(-1)?.timestamp;
-  const isApproval = status === 'waiting_input' || isWaitingForApproval;
+  const wait = approval ?? (status === 'waiting_input' ? await readWait(logDir, id) : undefined);
   return {
     heartbeat_age_seconds: facts === undefined ? null : age(nowMs, facts.mtimeMs),
     last_line_age_seconds: typeof last === 'string' ? age(nowMs, Date.parse(last)) : null,
-    waits_for: isApproval
-      ? { kind: 'approval', name: null, since: null }
+    waits_for: wait
+      ? { kind: 'approval', name: wait.name, since: wait.since }
       : waitingIn(lines ?? [], typeof model === 'string' ? model : null),
   };
+}
+
+/** When the task said that it waits, by the end of its facts. */
+async function readWait(logDir: string, id: string): Promise<Approval> {
+  const facts = (await unlessUnreadable(readTail(taskFile(logDir, id, 'facts')))) ?? [];
+  const wait = facts.findLast(({ body }) => objectOf(body).status === 'waiting_input');
+  return { name: null, since: typeof wait?.timestamp === 'string' ? wait.timestamp : null };
 }
 
 function age(nowMs: number, thenMs: number): number | null {

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { accepts } from '../../model/field-values.ts';
 import { isPathSafeId } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { TaskPage, TaskQuery } from '../../model/task-reading.ts';
@@ -87,11 +88,11 @@ export function createTaskListing(logDir: string): TaskListing {
       return { items: documents.filter((document) => document !== undefined), nextCursor };
     },
     scan: async function* ({ after, ...filter }) {
-      const accepts = createFilter(filter);
+      const isWanted = createFilter(filter);
       const sources = await readSources(logDir);
       const read = (id: string): Promise<Summary | undefined> => summarize(logDir, id, cache);
       for await (const summary of newestOf(sources, { read, since: filter.since })) {
-        if (!accepts(summary) || (after !== undefined && newestFirst(after, summary) >= 0)) continue;
+        if (!isWanted(summary) || (after !== undefined && newestFirst(after, summary) >= 0)) continue;
         const { id, at } = summary;
         const metadata = await readListed(logDir, id);
         if (metadata !== undefined) yield { id, at, metadata };
@@ -212,9 +213,9 @@ function createFilter(
 ): (summary: Summary) => boolean {
   const isInWindow = createWindow(query);
   return (summary) =>
-    (query.status === undefined || summary.status === query.status) &&
-    (query.source === undefined || summary.source === query.source) &&
-    (query.provider === undefined || summary.provider === query.provider) &&
-    (query.agent === undefined || summary.agent === query.agent) &&
+    accepts(query.status, summary.status) &&
+    accepts(query.source, summary.source) &&
+    accepts(query.provider, summary.provider) &&
+    accepts(query.agent, summary.agent) &&
     isInWindow(summary);
 }

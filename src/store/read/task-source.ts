@@ -10,7 +10,7 @@ import { OWN_NAMES, taskDir, taskFile } from '../layout.ts';
 import { lstatStored } from '../stored-file.ts';
 import { openTaskLines, readTaskDocument } from '../task-file.ts';
 import { WorkflowPlaces } from '../workflow-place.ts';
-import { readActivity } from './activity.ts';
+import { type Approval, readActivity } from './activity.ts';
 import { createTaskListing, type ListedTask, type TaskListing, type TaskScan } from './task-list.ts';
 import { foldWorkflow } from './workflow-reader.ts';
 
@@ -57,7 +57,7 @@ export function createTaskSource(
     activity: async (metadata, nowMs) =>
       readActivity(logDir, metadata, {
         nowMs,
-        isWaitingForApproval: await isWaiting(places, metadata.workflow_ids),
+        approval: await approvalIn(places, metadata.workflow_ids),
       }),
     workflow: (workflowId) => unlessUnreadable(readSummary(places, workflowId)),
     list: tasks.scan,
@@ -67,14 +67,18 @@ export function createTaskSource(
 /** Workflows of a task that are looked at: those that run, as a rule one. */
 const WORKFLOWS_MAX = 4;
 
-async function isWaiting(places: WorkflowPlaces, ids: JsonValue | undefined): Promise<boolean> {
-  if (!Array.isArray(ids)) return false;
+async function approvalIn(places: WorkflowPlaces, ids: JsonValue | undefined): Promise<Approval | undefined> {
+  if (!Array.isArray(ids)) return undefined;
   for (const id of ids.filter(isWorkflowId).slice(-WORKFLOWS_MAX)) {
     const month = await unlessUnreadable(places.find(id));
     const fold = month === undefined ? undefined : await unlessUnreadable(foldWorkflow({ month, id }));
-    if (fold?.state.status === 'waiting') return true;
+    if (fold?.state.status !== 'waiting') continue;
+    // Without a request a step waits for its input.
+    const level = fold.state.levels.find(({ status }) => status === 'pending_input');
+    const since = level?.completed_at ?? level?.started_at ?? null;
+    return fold.openApproval ?? { name: level?.step ?? level?.phase ?? null, since };
   }
-  return false;
+  return undefined;
 }
 
 async function readSummary(places: WorkflowPlaces, id: string): Promise<WorkflowSummary | undefined> {

@@ -2,9 +2,11 @@ import type { Dirent } from 'node:fs';
 import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { TasktrailError } from '../../errors.ts';
+import { accepts } from '../../model/field-values.ts';
 import { isWorkflowId } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
 import {
+  isUnknownStatus,
   WORKFLOW_STATUSES,
   type WorkflowPage,
   type WorkflowQuery,
@@ -51,10 +53,10 @@ export function createWorkflowList(
 ): (query: WorkflowQuery) => Promise<WorkflowPage> {
   const list = createWorkflowSummaries(places);
   return async (query) => {
-    const accepts = createFilter(query);
+    const isWanted = createFilter(query);
     const found = await list();
     checkStatus(query.status, found);
-    const matching = found.filter(accepts);
+    const matching = found.filter(isWanted);
     const { page, nextCursor } = takePage(matching, query.limit, query.asked);
     return { items: await mapBounded(page, (item) => workflowItem(item, expectsUploads)), nextCursor };
   };
@@ -139,8 +141,8 @@ export async function workflowItem(
 
 /** A word that neither has a meaning nor stands in a workflow is a mistake, and no filter that matches nothing. */
 function checkStatus(status: string | undefined, found: readonly ListedWorkflow[]): void {
-  if (status === undefined || WORKFLOW_STATUSES.some((known) => known === status)) return;
-  if (found.some(({ summary }) => summary.status === status)) return;
+  if (!isUnknownStatus(status)) return;
+  if (found.some(({ summary }) => accepts(status, summary.status))) return;
   throw new TasktrailError(
     'ERR_INPUT_INVALID',
     `status: must be one of ${WORKFLOW_STATUSES.join(', ')}, or the status of a stored workflow`,
@@ -152,10 +154,10 @@ function createFilter(query: WorkflowQuery): (listed: ListedWorkflow) => boolean
   return (listed) => {
     const { work_item_id, status, project, environment } = listed.summary;
     return (
-      (query.work_item_id === undefined || work_item_id === query.work_item_id) &&
-      (query.status === undefined || status === query.status) &&
-      (query.project === undefined || project === query.project) &&
-      (query.environment === undefined || environment === query.environment) &&
+      accepts(query.work_item_id, work_item_id) &&
+      accepts(query.status, status) &&
+      accepts(query.project, project) &&
+      accepts(query.environment, environment) &&
       isInWindow(listed)
     );
   };

@@ -110,6 +110,37 @@ test('a killed agent has the amounts of its telemetry, and they are said to be a
   });
 });
 
+test('an agent that was ended before its report has the amounts of its messages, unless telemetry has them', () => {
+  const seen = { inputTokens: 500, outputTokens: 1, cacheReadInputTokens: 20 };
+  const usage = { incompleteReason: 'the agent ended without its result line', seen };
+  const stream = { cost_usd: null, input_tokens: 500, output_tokens: 1 };
+  expect(metricsOf({ usage })).toMatchObject({
+    ...stream,
+    cache_read_input_tokens: 20,
+    cost_basis: {
+      source: 'stream',
+      verdict: 'incomplete: the agent ended without its result line',
+      said: { stream },
+    },
+  });
+  const filled = metricsOf({ usage, lines: telemetryLines('claude-code/otlp-logs.json') });
+  expect(filled).toMatchObject({ ...CALLS, cost_basis: { source: 'telemetry', said: { stream } } });
+});
+
+test('runs that were ended add to what other runs have reported, once for each thread', () => {
+  const total = new UsageTotal();
+  total.add({ inputTokens: 100, outputTokens: 10, threads: { t: { inputTokens: 100, outputTokens: 10 } } });
+  const seen = { inputTokens: 130, outputTokens: 12, threads: { t: { inputTokens: 130, outputTokens: 12 } } };
+  total.add({ incompleteReason: 'ended', seen });
+  expect(total.with({}).tokens).toBe(142);
+  const stated = { ...RESULT, metrics: total.metrics(1) };
+  const reported = { ...new GenAiUsage().reported(stated.metrics, 1), isCut: false };
+  expect(withCostBasis(stated, stated, reported).metrics).toMatchObject({
+    ...{ input_tokens: 130, output_tokens: 12 },
+    cost_basis: { source: 'result', verdict: 'incomplete: ended' },
+  });
+});
+
 test('without any report the source is none and the verdict unknown; of a lost worker it is incomplete', () => {
   expect(metricsOf({}).cost_basis).toEqual({ source: 'none', verdict: 'unknown' });
   const lost = metricsOf({ end: { status: 'abandoned', success: false } });

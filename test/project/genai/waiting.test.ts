@@ -22,7 +22,16 @@ describe('the end of an output says what is waited for', () => {
     [
       'two open calls, and text after them',
       [call('a'), call('b', 'Read'), line('output')],
-      { kind: 'tool', name: 'Read', tool_use_id: 'b', since: AT, others: 1 },
+      { kind: 'tool', name: 'Bash', tool_use_id: 'a', since: AT, others: 1 },
+    ],
+    [
+      'the calls of another agent',
+      [
+        call('a', 'Task'),
+        { ...call('b', 'Read'), parent_tool_use_id: 'a' },
+        { ...call('c'), parent_tool_use_id: 'a' },
+      ],
+      { kind: 'tool', name: 'Read', tool_use_id: 'b', since: AT, others: 2 },
     ],
     [
       'the first of two answered',

@@ -57,6 +57,7 @@ function owner(): RunOwner & { readonly costs: (number | null)[] } {
   const attributes = { [ATTR.taskId]: 'task-1' };
   return {
     costs,
+    attempt: 1,
     attributes,
     spanAttributes: attributes,
     used: () => ({ usd: 0, tokens: 0, seconds: 0 }),

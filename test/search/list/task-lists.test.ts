@@ -94,6 +94,11 @@ describe.each(WAYS.map((driver) => [driver?.name ?? 'files', driver] as const))(
       expect(await finds({ model: 'opus', command: 'review' })).toBe('a');
       expect(await finds({ workflow_id: 'workflow-1' })).toBe('b');
       expect(await finds({ error_type: 'exit_code' })).toBe('a');
+      expect(await finds({ status: 'failed,running' })).toBe('c a');
+      expect(await finds({ agent: 'claude,codex' })).toBe('b a');
+      expect(await finds({ repo: 'acme/*' })).toBe('b a');
+      expect(await finds({ agent: '*' })).toBe('b a');
+      expect(await finds({ agent: '"claude,codex"' })).toBe('');
       expect(await finds({ cost_min: 0.1, cost_max: 0.5 })).toBe('b');
       expect(await finds({ duration_min: 60 })).toBe('a');
       expect(await finds({ since: '2026-01-02T00:00:00.000Z', until: '2026-01-03T00:00:00.000Z' })).toBe('b');
@@ -119,6 +124,12 @@ describe.each(WAYS.map((driver) => [driver?.name ?? 'files', driver] as const))(
         'status:failed,running': 'c a',
         '-status:failed': 'c b',
         'repo:acme/*': 'b a',
+        'repo:*': 'b a',
+        '-repo:*': 'c',
+        'workflow:*': 'b',
+        '-workflow:*': 'c a',
+        'cost:..0.5': 'b',
+        'cost:0.5..': 'a',
         '-repo:acme/shop': 'c b',
         'cost:>0.5': 'a',
         '-cost:>0.5': 'b',

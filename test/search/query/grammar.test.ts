@@ -86,6 +86,22 @@ test('words of SQL and of FTS5 are words', () => {
   expect(terms.map(({ term }) => term.text)).toContain('near(c)');
 });
 
+test.each([
+  ['Status:failed', 'fields are in lower case: status'],
+  ['x -STATUS:failed', 'fields are in lower case: status'],
+  ['phase:build', 'tasks have no field phase'],
+  ['cost:..', 'cost: must be an amount'],
+])('%s is a mistake', (q, problem) => {
+  expect(() => parse(q)).toThrow(problem);
+});
+
+test.each(['TypeError: x', 'Status: it is done', 'event: push', 'https://a.example/x', '"Status:failed"'])(
+  '%s is text',
+  (q) => {
+    expect(parse(q).fields).toEqual([]);
+  },
+);
+
 test('the length and the number of words are limited', () => {
   expect(() => parse('a'.repeat(100_000))).toThrow('at most 4096 characters');
   expect(() => parse('a '.repeat(1_000))).toThrow(expect.objectContaining({ position: 129 }));

@@ -84,7 +84,7 @@ describe.each(WAYS.map((driver) => [driver?.name ?? 'files', driver] as const))(
           success_rate: 0.75,
           cost_usd: 1,
           cost_known: 4,
-          cost_sources: { result: 3, telemetry: 0, spans: 0, none: 1 },
+          cost_sources: { result: 3, telemetry: 0, spans: 0, none: 1, stream: 0 },
           cost_verdicts: { agrees: 2, differs: 1, incomplete: 1, unknown: 0 },
           input_tokens: 40,
           output_tokens: 4,

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { TasktrailError } from '../../../errors.ts';
 import type { DeliveryPage, DeliveryQuery } from '../../../model/delivery.ts';
+import { accepts, fieldValues } from '../../../model/field-values.ts';
 import type { JsonObject } from '../../../model/json.ts';
 import { LineSplitter, NEWLINE } from '../../../system/lines.ts';
 import { unlessUnreadable, unreadable } from '../../file-errors.ts';
@@ -38,14 +39,18 @@ export function createDeliveryList(logDir: string): (query: DeliveryQuery) => Pr
     const { provider, outcome } = query;
     const { deliveries } = await scan({
       ...query,
-      contains: [provider, outcome].filter((text) => text !== undefined),
-      accepts: async ({ line }) =>
-        (provider === undefined || line.provider === provider) &&
-        (outcome === undefined || line.outcome === outcome),
+      contains: [provider, outcome].flatMap(textIn),
+      accepts: async ({ line }) => accepts(provider, line.provider) && accepts(outcome, line.outcome),
     });
     const { page: items, nextCursor } = takePage(deliveries, query.limit, query.asked);
     return { items: items.map(({ line }) => line), nextCursor };
   };
+}
+
+/** What stands in each line that a filter accepts, when it names one value. */
+function textIn(filter: string | undefined): readonly string[] {
+  const values = filter === undefined ? [] : fieldValues(filter);
+  return values.length === 1 ? values.map(({ text }) => text) : [];
 }
 
 /** Which deliveries are read. */

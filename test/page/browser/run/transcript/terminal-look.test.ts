@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest';
-import { ansiLines, withoutMovements } from '../../../../../src/page/browser/run/transcript/content/ansi-text.ts';
+import {
+  ansiLines,
+  withoutMovements,
+} from '../../../../../src/page/browser/run/transcript/content/ansi-text.ts';
 import {
   cutText,
   piecesOf,
