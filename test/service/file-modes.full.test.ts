@@ -27,7 +27,7 @@ function modesBelow(dir: string, wants: (name: string) => boolean = () => true):
 }
 
 const isPrivate = (name: string): boolean =>
-  /^(?:_journal|_agent|_queue|_config|_key|_lease\.json)(?:\/|$)/.test(name);
+  /^(?:_journal|_agent|_queue|_config|_key|_lease\.json|_page\.json)(?:\/|$)/.test(name);
 
 /** A service with a webhook, a task and a workflow; `emit`, `workflow` and `run` beside it. */
 async function fill(cwd: string, umask: string, env: Env = {}): Promise<ServiceProcess> {

@@ -26,7 +26,7 @@ function textOf(value: Piece): string {
 }
 
 /** Control sequences of terminals: colours, titles, links. Their text stays. */
-const SEQUENCES = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\^_])/g;
+const SEQUENCES = /(?![\n\t\r])\p{Cc}(?:\[[0-?]*[ -/]*[@-~]|\][^\p{Cc}]*(?:(?![\n\t\r])\p{Cc}\\?)?)/gu;
 
 /** What a reader would not see, or what moves other text, as a name of itself. */
 function visible(text: string): string {

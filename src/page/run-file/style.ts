@@ -28,6 +28,8 @@ pre { margin: 0.25rem 0 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 .line > header { display: flex; gap: 0.75rem; }
 .line pre, .box { background: var(--raised); padding: 0.375rem 0.625rem; border-radius: 0.25rem; }
 .system { display: flex; gap: 0.75rem; align-items: baseline; }
+.system > * { min-width: 0; }
+.system > header { flex: none; }
 .system pre { background: none; padding: 0; margin: 0; color: var(--soft); }
 .output pre, .result pre { background: none; padding: 0; font: inherit; }
 .word { font-weight: 600; }

@@ -68,6 +68,7 @@ describe.skipIf(isBrowserMissing)('the list of tasks in a browser', () => {
     await page.keyboard.type('status:failed');
     await page.keyboard.press('Enter');
     await page.waitForURL(/q=status/);
+    await page.waitForSelector(`${ROW} .status-failed`);
     await expect.poll(() => page.locator(`${ROW} .status-completed`).count()).toBe(0);
     await page.keyboard.press('Escape');
     await page
