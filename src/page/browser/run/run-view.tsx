@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
 import { useEffect, useMemo } from 'preact/hooks';
-import type { Task } from '../../../client/api/shapes.ts';
+import type { Task, TaskInput } from '../../../client/api/shapes.ts';
 import { read } from '../data/api.ts';
 import { follow } from '../data/live.ts';
 import { useResource } from '../data/resource.ts';
@@ -12,6 +12,9 @@ import { Transcript } from './transcript/transcript.tsx';
 export function RunView({ id }: { readonly id: string }): VNode {
   const { state, reload } = useResource([id], (abort) =>
     read<Task>(`/tasks/${encodeURIComponent(id)}`, {}, abort),
+  );
+  const { state: input } = useResource([id], (abort) =>
+    read<TaskInput>(`/tasks/${encodeURIComponent(id)}/logs/input`, {}, abort),
   );
   const lines = useMemo(() => new LiveLines(), [id]);
   const chosenCall = useSignal<string | undefined>(undefined);
@@ -38,6 +41,7 @@ export function RunView({ id }: { readonly id: string }): VNode {
       <Transcript
         id={id}
         status={value.status}
+        input={input.value.value}
         isSettled={value.settled === true}
         lines={lines}
         chosenCall={chosenCall}
