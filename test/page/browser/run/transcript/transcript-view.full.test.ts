@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findBarriers, isBrowserMissing, overflowOf, useBrowser } from '../../support/browser.ts';
-import { ServiceProcess } from '../../support/service-process.ts';
-import { DEADLINE, until } from '../../support/until.ts';
+import { findBarriers, isBrowserMissing, overflowOf, useBrowser } from '../../../../support/browser.ts';
+import { ServiceProcess } from '../../../../support/service-process.ts';
+import { DEADLINE, until } from '../../../../support/until.ts';
 
 const PHONE = { width: 390, height: 844 };
 const PNG =

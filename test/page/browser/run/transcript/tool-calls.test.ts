@@ -4,8 +4,12 @@ import {
   type DiffLine,
   diffHunks,
   lineDiff,
-} from '../../../src/page/browser/run/transcript/rows/line-diff.ts';
-import { commandOf, editsOf, summaryOf } from '../../../src/page/browser/run/transcript/rows/tool-input.ts';
+} from '../../../../../src/page/browser/run/transcript/rows/line-diff.ts';
+import {
+  commandOf,
+  editsOf,
+  summaryOf,
+} from '../../../../../src/page/browser/run/transcript/rows/tool-input.ts';
 
 const side = (lines: readonly DiffLine[], left: DiffLine['kind']): string[] =>
   lines.filter(({ kind }) => kind !== left).map(({ text }) => text);

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
-import type { OutputLine } from '../../../src/client/api/shapes.ts';
-import { CallPairs } from '../../../src/page/browser/run/transcript/call-pairs.ts';
+import type { OutputLine } from '../../../../../src/client/api/shapes.ts';
+import { CallPairs } from '../../../../../src/page/browser/run/transcript/call-pairs.ts';
 import {
   isCutLine,
   type LoadedLine,
   loadedLine,
-} from '../../../src/page/browser/run/transcript/loaded-line.ts';
-import { foundIn } from '../../../src/page/browser/run/transcript/search/found-text.ts';
-import { rowsOf } from '../../../src/page/browser/run/transcript/transcript-rows.ts';
+} from '../../../../../src/page/browser/run/transcript/loaded-line.ts';
+import { foundIn } from '../../../../../src/page/browser/run/transcript/search/found-text.ts';
+import { rowsOf } from '../../../../../src/page/browser/run/transcript/transcript-rows.ts';
 
 const output = (more: Partial<OutputLine>): OutputLine => ({
   timestamp: '2026-01-02T03:04:05.000Z',

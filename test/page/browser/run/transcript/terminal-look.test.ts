@@ -1,11 +1,14 @@
 import { expect, test } from 'vitest';
-import { ansiLines, withoutMovements } from '../../../src/page/browser/run/transcript/content/ansi-text.ts';
+import {
+  ansiLines,
+  withoutMovements,
+} from '../../../../../src/page/browser/run/transcript/content/ansi-text.ts';
 import {
   cutText,
   piecesOf,
   shownText,
   sizeText,
-} from '../../../src/page/browser/run/transcript/content/shown-text.ts';
+} from '../../../../../src/page/browser/run/transcript/content/shown-text.ts';
 
 const ESC = '\u001b';
 
