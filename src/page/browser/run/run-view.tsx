@@ -7,7 +7,7 @@ import { follow } from '../data/live.ts';
 import { useResource } from '../data/resource.ts';
 import { Failure } from '../ui/notice.tsx';
 import { LiveLines } from './live-lines.ts';
-import { Transcript } from './transcript/transcript.tsx';
+import { TranscriptPart } from './transcript-part.tsx';
 
 export function RunView({ id }: { readonly id: string }): VNode {
   const { state, reload } = useResource([id], (abort) =>
@@ -38,7 +38,7 @@ export function RunView({ id }: { readonly id: string }): VNode {
   return (
     <>
       <h1>{id}</h1>
-      <Transcript
+      <TranscriptPart
         id={id}
         status={value.status}
         input={input.value.value}
