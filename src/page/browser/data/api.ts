@@ -7,7 +7,7 @@ const API: string =
 /** Whether the server asks for the token. */
 export const needsLogin = signal(false);
 
-/** An answer that is none of 2xx, or none at all (`status` 0). */
+/** An answer other than 2xx, or a request without an answer (`status` 0). */
 export class ApiError extends Error {
   readonly status: number;
   /** `ERR_...`, or an empty string. */

@@ -71,7 +71,7 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    // URIError: a hash that somebody has typed.
+    // URIError: a hash that was typed by hand.
     return text;
   }
 }

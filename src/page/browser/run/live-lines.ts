@@ -1,4 +1,4 @@
-/** What a transcript is told by the one stream of the tab, which belongs to the whole view of the run. */
+/** What a transcript gets from the one stream of the tab, which belongs to the whole view of the run. */
 interface LineHandlers {
   /** There are new lines. */
   line(): void;

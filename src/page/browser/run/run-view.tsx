@@ -73,6 +73,7 @@ export function RunView({ id }: { readonly id: string }): VNode {
           <Transcript
             id={id}
             status={task.status}
+            input={run.input.value}
             isSettled={task.settled === true}
             lines={lines}
             chosenCall={chosenCall}

@@ -15,7 +15,7 @@ const LOADS_MAX = 3;
 const PAGES_MAX = 60;
 const WEIGHT_MAX = 16_000_000;
 
-/** While the scroll bar is dragged, pages pass that nobody reads. */
+/** While the scroll bar is dragged, pages pass that are not looked at. */
 const REST_MS = 40;
 const AGAIN_MS = 2_000;
 const POLL_MS = 50;
@@ -57,6 +57,7 @@ export class LinePages {
   #version = 0;
   #wanted: readonly number[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #retries = new Set<ReturnType<typeof setTimeout>>();
   #isPolling = false;
   #pollAgain = false;
 
@@ -80,6 +81,7 @@ export class LinePages {
   close(): void {
     this.#abort.abort();
     clearTimeout(this.#timer);
+    for (const timer of this.#retries) clearTimeout(timer);
     for (const loading of this.#loading.values()) loading.abort();
   }
 
@@ -166,7 +168,10 @@ export class LinePages {
     // The lines themselves only where they are seen.
     const limit = this.#wanted.includes(last) ? PAGE_LINES : 1;
     if (known === undefined) return this.#count();
+    const version = this.#version;
     const found = await this.#readNumbered({ after: known === 0 ? undefined : `@${known - 1}`, limit });
+    // The file is another one now, and is counted again.
+    if (version !== this.#version) return;
     batch(() => {
       this.total.value = found.total;
       const { lines } = found;
@@ -179,7 +184,10 @@ export class LinePages {
 
   #append(index: number, from: number, { lines, end }: LoadedPage): void {
     const entry = this.#entries.get(index);
-    const isNext = entry === undefined ? from === index * PAGE_LINES : entry.end === from;
+    const isNext =
+      entry === undefined
+        ? from === index * PAGE_LINES
+        : entry.end === from && entry.version === this.#version;
     if (!isNext || !this.#wanted.some((wanted) => Math.abs(wanted - index) <= 1)) return;
     const last = Math.min(end, (index + 1) * PAGE_LINES);
     const added = lines.filter(({ number }) => number >= from && number < last);
@@ -341,11 +349,12 @@ export class LinePages {
   #failed(error: unknown, retry: () => void): void {
     if (this.#abort.signal.aborted) return;
     this.error.value = asApiError(error);
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
+    const timer = setTimeout(() => {
+      this.#retries.delete(timer);
       this.error.value = undefined;
       retry();
     }, AGAIN_MS);
+    this.#retries.add(timer);
   }
 }
 

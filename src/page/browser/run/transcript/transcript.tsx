@@ -1,6 +1,7 @@
 import { type Signal, useSignal } from '@preact/signals';
 import type { RefObject, VNode } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import type { TaskInput } from '../../../../client/api/shapes.ts';
 import { go, place } from '../../data/route.ts';
 import { Empty, Failure, Loading } from '../../ui/notice.tsx';
 import { useWindowRows } from '../../ui/virtual.ts';
@@ -20,6 +21,8 @@ export interface TranscriptProps {
   /** Of the task. */
   readonly id: string;
   readonly status: string;
+  /** Undefined while it is not known, and for a task without it. */
+  readonly input: TaskInput | undefined;
   /** Whether the lines have their last order. */
   readonly isSettled: boolean;
   readonly lines: LiveLines;
@@ -37,7 +40,14 @@ const COVERED = 104;
 const OVER = ['completed', 'failed', 'cancelled', 'abandoned'];
 
 /** What was asked, and what the agent said and did: all lines of a run, live. */
-export function Transcript({ id, status, isSettled, lines, chosenCall }: TranscriptProps): VNode {
+export function Transcript({
+  id,
+  status,
+  input: asked,
+  isSettled,
+  lines,
+  chosenCall,
+}: TranscriptProps): VNode {
   const isLive = !OVER.includes(status);
   const pages = useMemo(() => new LinePages(id), [id]);
   const search = useMemo(() => new OutputSearch(pages.path), [pages]);
@@ -119,7 +129,7 @@ export function Transcript({ id, status, isSettled, lines, chosenCall }: Transcr
           input={input}
           onStep={step}
         />
-        <PersonWords id={id} />
+        {asked !== undefined && <PersonWords input={asked} />}
         {error !== undefined && <Failure error={error} />}
         {pages.total.value === undefined && error === undefined && <Loading />}
         {pages.total.value === 0 && <NoLines isLive={isLive} />}

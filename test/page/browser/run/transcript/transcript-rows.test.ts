@@ -58,6 +58,11 @@ test('an id that comes again in a later turn belongs to the call before it', () 
   expect(rows(lines)).toEqual(['tool 0 1', 'tool 2 4', 'tool 3', 'tool 5']);
 });
 
+test('a call that was cut short has no result, whatever comes later under its id', () => {
+  const lines = load([call('item_1'), call('item_1'), result('item_1')]);
+  expect(rows(lines)).toEqual(['tool 0', 'tool 1 2']);
+});
+
 test('pages may be added in any order and again', () => {
   const pairs = new CallPairs();
   const [a, b] = [load([call('a'), result('a')], 200), load([call('a'), result('a')])];

@@ -91,6 +91,7 @@ function writeLongRun(logs: string): void {
   };
   const lines = Array.from({ length: LINES }, (_, n) => JSON.stringify(line(n)));
   writeFileSync(join(dir, '03-agent-output.jsonl'), `${lines.join('\n')}\n`);
+  writeFileSync(join(dir, '01-input.json'), JSON.stringify({ message: 'Build it', source_metadata: {} }));
   const metadata = {
     task_id: 'task-long',
     status: 'completed',

@@ -8,7 +8,7 @@ export interface Picture {
 
 /** How files of the types that are shown begin. SVG is none of them: it can run scripts and load other files. */
 const BEGINNINGS: Readonly<Record<string, RegExp>> = {
-  'image/png': /^\x89PNG\r\n\x1a\n/,
+  'image/png': /^\x89PNG\r\n\p{Cc}\n/u,
   'image/jpeg': /^\xff\xd8\xff/,
   'image/gif': /^GIF8[79]a/,
   'image/webp': /^RIFF[\s\S]{4}WEBP/,

@@ -10,7 +10,8 @@ type AnsiText = typeof import('./ansi-text.ts');
 const ansi = signal<AnsiText | undefined>(undefined);
 let isLoading = false;
 
-const ESCAPES = /[\x1b\x9b\x9d\r\x08]/;
+/** Escape, its forms of eight bits, carriage return, backspace. */
+const ESCAPES = ['\u001b', '\u009b', '\u009d', '\r', '\b'];
 
 function loadAnsi(): void {
   if (isLoading) return;
@@ -37,7 +38,7 @@ export function useAnsi(texts: readonly string[]): readonly (readonly Segment[])
   const module = ansi.value;
   const key = texts.join('\u0000');
   return useMemo(() => {
-    const hasEscapes = texts.some((text) => ESCAPES.test(text));
+    const hasEscapes = texts.some((text) => ESCAPES.some((one) => text.includes(one)));
     if (!hasEscapes) return texts.map((text) => [{ text: shownText(text), classes: '' }]);
     if (module !== undefined) return module.ansiLines(texts);
     loadAnsi();

@@ -5,7 +5,7 @@ export const SHOWN_MAX = 20_000;
 const UNSEEN = /[\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]/g;
 
 /** What no terminal and no editor shows. Tab, newline and carriage return are left. */
-const CONTROLS = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g;
+const CONTROLS = /(?![\t\n\r])\p{Cc}/gu;
 
 /** Makes characters visible that would hide or reorder others: `⟦U+202E⟧`, and `␀` for the controls of ASCII. */
 export function shownText(text: string): string {

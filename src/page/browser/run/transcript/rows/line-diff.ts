@@ -16,7 +16,7 @@ const CONTEXT = 3;
 /** Edits that are searched for. Texts with more differences are shown as one removed and one added block. */
 const EDITS_MAX = 400;
 
-/** The changed lines of a text with their surroundings. */
+/** The changed lines of a text, with the unchanged ones next to them. */
 export function diffHunks(before: string, after: string): readonly Hunk[] {
   return hunksOf(lineDiff(linesOf(before), linesOf(after)));
 }

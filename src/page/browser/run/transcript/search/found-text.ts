@@ -1,6 +1,7 @@
 import type { OutputLine } from '../../../../../client/api/shapes.ts';
 
-const COLOURS = /\x1b\[[\d;:]*m/g;
+const ESC = '\u001b';
+const COLOURS = new RegExp(`${ESC}\\[[\\d;:]*m`, 'g');
 
 /** Whether a line has the words, in one piece and in any case, in what it says or what its call was given. */
 export function foundIn(
@@ -12,7 +13,7 @@ export function foundIn(
   if (typeof name === 'string' && type === 'tool_call' && has(name)) return true;
   if (input !== undefined && type === 'tool_call') return textsOf(input, 0).some(has);
   const text = String(content);
-  return has(text.includes('\x1b') ? text.replace(COLOURS, '') : text);
+  return has(text.includes(ESC) ? text.replace(COLOURS, '') : text);
 }
 
 const DEPTH_MAX = 20;
