@@ -62,9 +62,9 @@ async function sidesOf(
 ): Promise<readonly [RunName, RunName]> {
   const taskId = await taskOf(source, a);
   const first = { taskId, attempt: readAttempt('--attempt', flags.attempt) };
-  const { attempt } = sideOfText(b);
+  const { attempt, task } = sideOfText(b);
   const withAttempt = readAttempt('--with-attempt', flags.withAttempt);
-  if (attempt === undefined) return [first, { taskId: await taskOf(source, b), attempt: withAttempt }];
+  if (task !== undefined) return [first, { taskId: await taskOf(source, task), attempt: withAttempt }];
   if (withAttempt !== undefined) throw invalid(`--with-attempt: ${b} is an attempt already`);
   return [first, { taskId, attempt }];
 }

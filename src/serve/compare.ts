@@ -20,7 +20,7 @@ const ATTEMPT_RULE = `must be a number from 1 to ${ATTEMPT_MAX}`;
 /** `checkId` says what is wrong with an id. */
 const side = written(
   z.string({ error: 'name a task, or an attempt of this one' }).min(1, 'must not be empty').max(200),
-  { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$' },
+  { type: 'string', pattern: '^(task:)?[A-Za-z0-9][A-Za-z0-9._-]{0,127}$' },
 );
 
 const attempt = written(
@@ -95,8 +95,8 @@ function sidesOf(id: string, query: CompareQuery): readonly [RunName, RunName] {
   const other = sideOfText(query.with);
   return [
     { taskId: id, attempt: query.attempt },
-    other.attempt === undefined
-      ? { taskId: checkId('with', query.with), attempt: query.with_attempt }
+    other.task !== undefined
+      ? { taskId: checkId('with', other.task), attempt: query.with_attempt }
       : { taskId: id, attempt: other.attempt },
   ];
 }

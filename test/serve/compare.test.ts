@@ -260,3 +260,11 @@ test('a client that leaves while its comparison waits frees its place', async ()
   // The comparisons of the clients that left were not begun.
   expect(opened).toBe(3);
 });
+
+test('a task whose id is a number is named with task:', async () => {
+  const { dir, port } = await serveTasks();
+  writeTask(dir, '1', { metadata: metadata('1'), agentOutput: callLines([READ]) });
+  const got = await ask(port, '/tasks/task-1/compare?with=task:1&with_attempt=1');
+  expect(got.json()).toMatchObject({ b: { task_id: '1', entries: 1 } });
+  expect((await ask(port, '/tasks/task-1/compare?with=task:')).status).toBe(400);
+});
