@@ -18,9 +18,7 @@ export async function checkNotifications({ config }: Subject): Promise<readonly 
       .join('');
     const what = `${String(delivered)} delivered, ${String(pending)} waiting${lost}`;
     if (typeof trouble === 'string') {
-      const advice =
-        'see the last answer in GET /api/notifications; an address of a private network must be named in allow_addresses';
-      return problem(where, trouble, advice);
+      return problem(where, trouble, adviceOn(trouble));
     }
     if (isConfigured !== true && Number(pending) > 0) {
       const advice = 'name it again; its file in _notify is removed four days after its last line';
@@ -35,4 +33,12 @@ export async function checkNotifications({ config }: Subject): Promise<readonly 
     warning(`notify.${name}`, 'http://: what is sent can be read on the way', 'use https://'),
   );
   return [...filters, ...found, ...unsafe];
+}
+
+/** Only an address that was refused is about the configuration of this side. */
+function adviceOn(trouble: string): string {
+  const see = 'see the last answer in GET /api/notifications';
+  return trouble.includes('allow_addresses')
+    ? `${see}; an address of a private network must be named in allow_addresses`
+    : `${see}; the receiver must run, be reachable from here, and answer with a 2xx`;
 }

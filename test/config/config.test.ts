@@ -465,3 +465,13 @@ test('the project is the name of the git root, or else of the working directory'
   mkdirSync(join(cwd, 'repo', '.git'));
   expect(loadConfig({ env: {}, cwd: nested }).project).toBe('repo');
 });
+
+test('a name that breaks the rule of names, and a word that there is not, are said with the rule', () => {
+  writeFile({
+    agents: { 'my agent': { command: ['x'] } },
+    notify: [{ url: 'https://a.example', secret: 'x', on: ['task.odd'] }],
+  });
+  const problems = problemsOf().join('\n');
+  expect(problems).toContain('agents.my agent: use letters, digits, ".", "_" and "-"');
+  expect(problems).toMatch(/notify\.0\.on\.0: must be one of .*task\.failed/);
+});

@@ -45,10 +45,18 @@ function readJson(path: string, schema: z.ZodType<ConfigFile>, isRequired: boole
   return {
     file: {},
     problems: parsed.error.issues.map(
-      (issue) => `${path}: ${issue.path.join('.') || '(top)'}: ${issue.message}`,
+      (issue) => `${path}: ${issue.path.join('.') || '(top)'}: ${ruleOf(issue)}`,
     ),
     sha256,
   };
+}
+
+/** What the schema says about a name that breaks a rule, and the words that there are; else its message. */
+function ruleOf(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message;
+  if (issue.code === 'invalid_value' && issue.message.startsWith('Invalid option'))
+    return `must be one of ${issue.values.map(String).join(', ')}`;
+  return issue.message;
 }
 
 /** Strings and comments, also those without an end, or a bracket. Each character is read once, whatever the text. */

@@ -33,7 +33,9 @@ export const fileSchema: Strict<{
   agents: z
     .record(nameSchema, agentSchema)
     .exactOptional()
-    .describe('Agents by name; the first one runs every command that names no other.'),
+    .describe(
+      'Agents by name (letters, digits, `.`, `_`, `-`); the first one runs every command that names no other.',
+    ),
   commands: z
     .record(nameSchema, commandSchema)
     .exactOptional()
