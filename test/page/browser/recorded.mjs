@@ -13,15 +13,15 @@ export const SECRET = 'a secret of the tests';
 export const VIEWS = [
   { name: 'tasks', path: () => '/', ready: '.task-row .status-completed' },
   { name: 'no-tasks', path: () => '/?q=nosuchword', ready: '.empty h2' },
-  { name: 'run', path: ({ run }) => `/tasks/${run}`, ready: 'main h1' },
-  { name: 'run-failed', path: ({ failed }) => `/tasks/${failed}`, ready: 'main h1' },
-  { name: 'run-hostile', path: ({ hostile }) => `/tasks/${hostile}`, ready: 'main h1' },
-  { name: 'run-delivered', path: ({ delivered }) => `/tasks/${delivered}`, ready: 'main h1' },
-  { name: 'workflows', path: () => '/workflows', ready: 'main h1' },
-  { name: 'workflow', path: ({ workflow }) => `/workflows/${workflow}`, ready: 'main h1' },
-  { name: 'deliveries', path: () => '/deliveries', ready: 'main h1' },
-  { name: 'numbers', path: () => '/numbers', ready: 'main h1' },
-  { name: 'health', path: () => '/health', ready: 'main h1' },
+  { name: 'run', path: ({ run }) => `/tasks/${run}`, ready: '.span-row .span-label' },
+  { name: 'run-failed', path: ({ failed }) => `/tasks/${failed}`, ready: '.failure' },
+  { name: 'run-hostile', path: ({ hostile }) => `/tasks/${hostile}`, ready: '.person' },
+  { name: 'run-delivered', path: ({ delivered }) => `/tasks/${delivered}`, ready: '.span-row' },
+  { name: 'workflows', path: () => '/workflows', ready: '.card .status' },
+  { name: 'workflow', path: ({ workflow }) => `/workflows/${workflow}`, ready: '.board .phase' },
+  { name: 'deliveries', path: () => '/deliveries', ready: '.card .status' },
+  { name: 'numbers', path: () => '/numbers', ready: '.charts rect' },
+  { name: 'health', path: () => '/health', ready: 'table.books td' },
 ];
 
 function recording(name, ms = 0) {
