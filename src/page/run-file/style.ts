@@ -23,6 +23,7 @@ td { overflow-wrap: anywhere; }
 .number { text-align: right; white-space: nowrap; }
 .short { white-space: nowrap; }
 pre, code { font: 0.8125rem/1.5 ui-monospace, monospace; }
+code { overflow-wrap: anywhere; }
 pre { margin: 0.25rem 0 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 .line { border-bottom: 1px solid var(--line); padding: 0.375rem 0; }
 .line > header { display: flex; gap: 0.75rem; }
