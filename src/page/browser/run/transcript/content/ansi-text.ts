@@ -10,24 +10,14 @@ export interface Segment {
 
 const ESC = '\u001b';
 
-/** The forms of eight bits, of a sequence and of a string. */
+/** The form of eight bits of the beginning of a sequence. */
 const CSI = '\u009b';
-const OSC = '\u009d';
-
-/** What ends a string. */
-const END = `\u0007|${ESC}\\\\|\u009c`;
 
 /** Titles and links of terminals (OSC), and the strings of devices. */
-const STRINGS = new RegExp(
-  `(?:${ESC}\\]|${OSC})[^\u0007\u001b\u009c]*(?:${END})?|${ESC}[PX^_][^${ESC}]*(?:${ESC}\\\\)?`,
-  'g',
-);
+const STRINGS = /(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[PX^_][^\x1b]*(?:\x1b\\)?/g;
 
 /** Cursor, screen and modes (CSI) but for colours, which end in `m` and have only digits. */
-const SEQUENCES = new RegExp(
-  `(?:${ESC}\\[|${CSI})(?![\\d;:]*m)[0-?]*[ -/]*[@-~]?|${ESC}[ -/]*[0-Z\\\\^-~]`,
-  'g',
-);
+const SEQUENCES = /(?:\x1b\[|\x9b)(?![\d;:]*m)[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-Z\\^-~]/g;
 
 /** What is left on a terminal of one line: without titles, links and movements, and what was written over. */
 export function withoutMovements(text: string): string {
@@ -37,10 +27,7 @@ export function withoutMovements(text: string): string {
 
 /** A progress bar writes over its line: the last state counts. That there were others is said, because it can hide a text. */
 function lastWritten(line: string): string {
-  const states = line
-    .replace(/\r+$/, '')
-    .split('\r')
-    .filter((state) => state.trim() !== '');
+  const states = line.split('\r').filter((state) => state.trim() !== '');
   const last = states.at(-1) ?? '';
   return states.length < 2 ? last : `⟦${states.length - 1} overwritten⟧ ${last}`;
 }

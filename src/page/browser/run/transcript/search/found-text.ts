@@ -1,7 +1,6 @@
 import type { OutputLine } from '../../../../../client/api/shapes.ts';
 
-const ESC = '\u001b';
-const COLOURS = new RegExp(`${ESC}\\[[\\d;:]*m`, 'g');
+const COLOURS = /\x1b\[[\d;:]*m/g;
 
 /** Whether a line has the words, in one piece and in any case, in what it says or what its call was given. */
 export function foundIn(
