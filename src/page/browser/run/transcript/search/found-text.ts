@@ -12,7 +12,7 @@ export function foundIn(
   if (typeof name === 'string' && type === 'tool_call' && has(name)) return true;
   if (input !== undefined && type === 'tool_call') return textsOf(input, 0).some(has);
   const text = String(content);
-  return has(text.includes(ESC) ? text.replace(COLOURS, '') : text);
+  return has(text.includes('\u001b') ? text.replace(COLOURS, '') : text);
 }
 
 const DEPTH_MAX = 20;
