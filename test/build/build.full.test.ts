@@ -30,7 +30,7 @@ let dir = '';
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'tasktrail-build-'));
   cpSync(join(ROOT, 'src'), join(dir, 'src'), { recursive: true });
-  for (const file of ['package.json', 'tsconfig.json', 'tsconfig.build.json'])
+  for (const file of ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'vite.config.ts'])
     cpSync(join(ROOT, file), join(dir, file));
   mkdirSync(join(dir, 'node_modules'));
   // A folder of its own, because the command is linked into it.

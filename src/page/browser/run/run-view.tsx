@@ -63,7 +63,9 @@ export function RunView({ id }: { readonly id: string }): VNode {
             aria-current={name === tab ? 'page' : undefined}
           >
             {title}
-            {name === 'webhook' && <small>{count(run.stages.value.length, 'stage')}</small>}
+            {name === 'webhook' && run.stages.value.length > 0 && (
+              <small>{count(run.stages.value.length, 'stage')}</small>
+            )}
           </a>
         ))}
       </nav>

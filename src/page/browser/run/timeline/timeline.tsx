@@ -147,7 +147,7 @@ function Row({ node, top, scale, isClosed, isChosen, onChoose, onFold }: RowProp
       onDblClick={() => hasChildren && onFold(node)}
       onKeyDown={() => {}}
     >
-      <span class="span-name" style={{ paddingInlineStart: `${Math.min(depth, 12) * 14}px` }}>
+      <span class="span-name" style={{ '--depth': Math.min(depth, 12) }}>
         {hasChildren ? (
           <button
             type="button"
