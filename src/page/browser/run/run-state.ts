@@ -31,7 +31,11 @@ export class RunState {
       `/tasks/${this.id}/stream`,
       { after: 'now' },
       {
-        metadata: () => void this.#readTask(),
+        metadata: () => {
+          void this.#readTask();
+          // A task that was made this moment has none yet.
+          if (this.input.value === undefined) void this.#readInput();
+        },
         result: (data) => {
           this.result.value = data as FinalResult;
         },
@@ -73,6 +77,13 @@ export class RunState {
       this.stages.value = stages;
       this.spans.value = [...this.#known.values()];
     });
+  }
+
+  async #readInput(): Promise<void> {
+    const input = await read<TaskInput>(`/tasks/${this.id}/logs/input`, {}, this.#abort.signal).catch(
+      () => undefined,
+    );
+    if (input !== undefined) this.input.value = input;
   }
 
   async #readTask(): Promise<void> {
