@@ -2,7 +2,7 @@ import type { ComponentType, VNode } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { needsLogin } from './data/api.ts';
 import { connection } from './data/live.ts';
-import { href, place } from './data/route.ts';
+import { decode, href, place } from './data/route.ts';
 import { Login } from './login.tsx';
 import { TasksView } from './tasks/tasks-view.tsx';
 import { Help } from './ui/help.tsx';
@@ -68,7 +68,7 @@ export function App(): VNode {
     if (title !== undefined) document.title = `${title} · tasktrail`;
   }, [title, path]);
   const View = found?.page.view;
-  const id = decodeURIComponent(found?.match?.[1] ?? '');
+  const id = decode(found?.match?.[1] ?? '');
   return (
     <>
       <a class="skip" href={`${path}#main`} target="_self">

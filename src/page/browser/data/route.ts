@@ -67,11 +67,12 @@ function here(): string {
   return location.pathname + location.search + location.hash;
 }
 
-function decode(text: string): string {
+/** Percent-encoding of an address. What is no valid one stays. */
+export function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    // URIError: a hash that was typed by hand.
+    // URIError: an address that was typed by hand.
     return text;
   }
 }

@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { Books, Readiness } from '../../../client/api/shapes.ts';
-import { exchange } from '../data/api.ts';
+import { ApiError } from '../data/api.ts';
 import { useResource } from '../data/resource.ts';
 import { Failure, Loading } from '../ui/notice.tsx';
 import { Status } from '../ui/status.tsx';
@@ -46,8 +46,8 @@ export function HealthView(): VNode {
 /** A 503 is an answer here. The address is beside the API, at the root of the service. */
 async function readReadiness(signal: AbortSignal): Promise<Readiness> {
   const response = await fetch(new URL('/readyz', location.origin), { signal });
-  if (response.status === 503) return (await response.json()) as Readiness;
-  return (await exchange<Readiness>('/readyz', { signal })).value;
+  if (response.ok || response.status === 503) return (await response.json()) as Readiness;
+  throw new ApiError(response.status, '', `/readyz answered ${response.status}`);
 }
 
 function Sentences({

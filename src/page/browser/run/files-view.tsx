@@ -1,5 +1,6 @@
 import type { VNode } from 'preact';
 import type { Task } from '../../../client/api/shapes.ts';
+import { href } from '../data/route.ts';
 import { CopyButton } from '../ui/copy-button.tsx';
 
 const FILES = [
@@ -33,6 +34,15 @@ export function FilesView({ task: { task_id: id, links } }: { readonly task: Tas
         </tr>
       </thead>
       <tbody>
+        <tr>
+          <td>
+            <a href={href(`/tasks/${id}/export`)} download={`${id}.html`}>
+              one HTML file
+            </a>
+          </td>
+          <td>the whole run, to send to someone: it works offline</td>
+          <td />
+        </tr>
         {rows.map(([name, path, what]) => (
           <tr key={name}>
             <td>

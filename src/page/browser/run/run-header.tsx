@@ -1,8 +1,9 @@
-import type { ComponentChildren, VNode } from 'preact';
+import type { VNode } from 'preact';
 import type { FinalResult, Task } from '../../../client/api/shapes.ts';
 import { now } from '../data/clock.ts';
 import { href } from '../data/route.ts';
 import { CopyButton } from '../ui/copy-button.tsx';
+import { Fact } from '../ui/fact.tsx';
 import { amount, cost, duration } from '../ui/format.ts';
 import { Status } from '../ui/status.tsx';
 import { Ago } from '../ui/time.tsx';
@@ -72,15 +73,6 @@ export function RunHeader({ task, message, result }: RunHeaderProps): VNode {
         )}
       </dl>
     </header>
-  );
-}
-
-function Fact({ name, children }: { readonly name: string; readonly children: ComponentChildren }): VNode {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
   );
 }
 

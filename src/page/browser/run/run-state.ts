@@ -9,7 +9,8 @@ const FRAME_MS = 150;
 
 /** What is known of a run, and what comes while the page is open. The lines of its output are the transcript's. */
 export class RunState {
-  readonly id: string;
+  /** Below the API. An id of the address bar may have any character. */
+  readonly #path: string;
   readonly task = signal<Task | undefined>(undefined);
   readonly input = signal<TaskInput | undefined>(undefined);
   readonly result = signal<FinalResult | undefined>(undefined);
@@ -22,13 +23,13 @@ export class RunState {
   #stop: (() => void) | undefined;
 
   constructor(id: string) {
-    this.id = id;
+    this.#path = `/tasks/${encodeURIComponent(id)}`;
   }
 
   /** Follows the run first, so that nothing is missed between both. The result comes from the stream. */
   open(onLine: (line: unknown, place: string) => void, onAgain: () => void): void {
     this.#stop = follow(
-      `/tasks/${this.id}/stream`,
+      `${this.#path}/stream`,
       { after: 'now' },
       {
         metadata: () => {
@@ -43,6 +44,7 @@ export class RunState {
         span: (data) => this.#addSpan(data as Span),
         line: onLine,
         reset: () => {
+          this.#known.clear();
           void this.load();
           onAgain();
         },
@@ -61,34 +63,32 @@ export class RunState {
     this.#stop?.();
   }
 
+  /** What cannot be read stays as it is. */
   async load(): Promise<void> {
     await this.#readTask();
-    const { signal } = this.#abort;
-    const path = (rest: string): string => `/tasks/${this.id}/${rest}`;
-    const [input, stages, spans] = await Promise.all([
-      read<TaskInput>(path('logs/input'), {}, signal).catch(() => undefined),
-      read<readonly StageLine[]>(path('logs/webhook-flow'), {}, signal).catch(() => []),
-      read<readonly Span[]>(path('trace'), {}, signal).catch(() => []),
+    const [stages, spans] = await Promise.all([
+      this.#read<readonly StageLine[]>('logs/webhook-flow'),
+      this.#read<readonly Span[]>('trace'),
+      this.#readInput(),
     ]);
-    if (signal.aborted) return;
-    for (const span of spans) this.#known.set(span.span_id, span);
+    for (const span of spans ?? []) this.#known.set(span.span_id, span);
     batch(() => {
-      this.input.value = input;
-      this.stages.value = stages;
+      if (stages !== undefined) this.stages.value = stages;
       this.spans.value = [...this.#known.values()];
     });
   }
 
   async #readInput(): Promise<void> {
-    const input = await read<TaskInput>(`/tasks/${this.id}/logs/input`, {}, this.#abort.signal).catch(
-      () => undefined,
-    );
-    if (input !== undefined) this.input.value = input;
+    this.input.value = (await this.#read<TaskInput>('logs/input')) ?? this.input.value;
+  }
+
+  #read<T>(part: string): Promise<T | undefined> {
+    return read<T>(`${this.#path}/${part}`, {}, this.#abort.signal).catch(() => undefined);
   }
 
   async #readTask(): Promise<void> {
     try {
-      const task = await read<Task>(`/tasks/${this.id}`, {}, this.#abort.signal);
+      const task = await read<Task>(this.#path, {}, this.#abort.signal);
       batch(() => {
         this.task.value = task;
         this.error.value = undefined;

@@ -10,8 +10,10 @@ export function CopyButton({
   readonly text: string;
   readonly what: string;
   readonly label?: string;
-}): VNode {
+}): VNode | null {
   const isCopied = useSignal(false);
+  // Browsers have it on this machine and over TLS only.
+  if (!('clipboard' in navigator)) return null;
   const copy = async (): Promise<void> => {
     await navigator.clipboard.writeText(text);
     isCopied.value = true;

@@ -1,4 +1,4 @@
-import { useSignal } from '@preact/signals';
+import { signal } from '@preact/signals';
 import type { ComponentType, VNode } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { ApiError } from '../data/api.ts';
@@ -10,27 +10,22 @@ export interface ViewProps {
 
 /** A view whose code is loaded when it is opened. */
 export function later(load: () => Promise<ComponentType<ViewProps>>): ComponentType<ViewProps> {
-  let loaded: ComponentType<ViewProps> | undefined;
+  const loaded = signal<ComponentType<ViewProps> | undefined>(undefined);
+  const isMissing = signal(false);
   return function Later(props: ViewProps): VNode {
-    const isMissing = useSignal(false);
-    const tries = useSignal(0);
     useEffect(() => {
-      if (loaded !== undefined) return;
+      if (loaded.peek() !== undefined) return;
       load().then(
         (view) => {
-          loaded = view;
-          tries.value += 1;
+          loaded.value = view;
         },
         () => {
           isMissing.value = true;
         },
       );
     }, []);
-    void tries.value;
-    if (loaded !== undefined) {
-      const View = loaded;
-      return <View {...props} />;
-    }
+    const View = loaded.value;
+    if (View !== undefined) return <View {...props} />;
     if (!isMissing.value) return <Loading />;
     // A newer version of the server has other files.
     const error = new ApiError(0, '', 'A part of the page cannot be loaded.');

@@ -6,6 +6,7 @@ import {
   observeWindowRect,
   type VirtualItem,
   Virtualizer,
+  type VirtualizerOptions,
   windowScroll,
 } from '@tanstack/virtual-core';
 import { useLayoutEffect, useMemo, useReducer } from 'preact/hooks';
@@ -23,46 +24,46 @@ export interface VirtualOptions {
   keyOf?(index: number): string | number;
 }
 
-/** The visible rows of a list that the window scrolls. */
-export function useWindowRows(options: VirtualOptions): {
+interface VirtualRows<E extends Element | Window> {
   readonly rows: readonly VirtualItem[];
+  /** Pixels of all rows. */
   readonly height: number;
-  readonly virtualizer: Virtualizer<Window, Element>;
-} {
-  const [, update] = useReducer((n: number) => n + 1, 0);
-  const given = {
-    ...common(options, () => update(0)),
+  readonly virtualizer: Virtualizer<E, Element>;
+}
+
+/** The visible rows of a list that the window scrolls. */
+export function useWindowRows(options: VirtualOptions): VirtualRows<Window> {
+  return useRows<Window>(options, {
     getScrollElement: () => window,
     observeElementRect: observeWindowRect,
     observeElementOffset: observeWindowOffset,
     scrollToFn: windowScroll,
     initialOffset: () => window.scrollY,
-  };
-  const virtualizer = useMemo(() => new Virtualizer<Window, Element>(given), []);
-  virtualizer.setOptions(given);
-  useLayoutEffect(() => virtualizer._didMount(), []);
-  useLayoutEffect(() => virtualizer._willUpdate());
-  return { rows: virtualizer.getVirtualItems(), height: virtualizer.getTotalSize(), virtualizer };
+  });
 }
 
 /** The visible rows of a list that scrolls inside an element. */
 export function useElementRows(
   element: () => HTMLElement | null,
   options: VirtualOptions,
-): {
-  readonly rows: readonly VirtualItem[];
-  readonly height: number;
-  readonly virtualizer: Virtualizer<HTMLElement, Element>;
-} {
-  const [, update] = useReducer((n: number) => n + 1, 0);
-  const given = {
-    ...common(options, () => update(0)),
+): VirtualRows<HTMLElement> {
+  return useRows<HTMLElement>(options, {
     getScrollElement: element,
     observeElementRect,
     observeElementOffset,
     scrollToFn: elementScroll,
-  };
-  const virtualizer = useMemo(() => new Virtualizer<HTMLElement, Element>(given), []);
+  });
+}
+
+type Scrolled<E extends Element | Window> = Pick<
+  VirtualizerOptions<E, Element>,
+  'getScrollElement' | 'observeElementRect' | 'observeElementOffset' | 'scrollToFn' | 'initialOffset'
+>;
+
+function useRows<E extends Element | Window>(options: VirtualOptions, scrolled: Scrolled<E>): VirtualRows<E> {
+  const [, update] = useReducer((n: number) => n + 1, 0);
+  const given = { ...common(options, () => update(0)), ...scrolled };
+  const virtualizer = useMemo(() => new Virtualizer<E, Element>(given), []);
   virtualizer.setOptions(given);
   useLayoutEffect(() => virtualizer._didMount(), []);
   useLayoutEffect(() => virtualizer._willUpdate());

@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals';
-import type { ComponentChildren, VNode } from 'preact';
+import type { VNode } from 'preact';
 import { useEffect, useMemo } from 'preact/hooks';
 import type { Workflow, WorkflowEvent, WorkflowLevel } from '../../../client/api/shapes.ts';
 import { type ApiError, read } from '../data/api.ts';
@@ -7,6 +7,7 @@ import { now } from '../data/clock.ts';
 import { follow } from '../data/live.ts';
 import { asApiError } from '../data/resource.ts';
 import { href } from '../data/route.ts';
+import { Fact } from '../ui/fact.tsx';
 import { duration, exact } from '../ui/format.ts';
 import { Failure, Loading } from '../ui/notice.tsx';
 import { Status } from '../ui/status.tsx';
@@ -27,7 +28,9 @@ export function WorkflowView({ id }: { readonly id: string }): VNode {
     const load = async (): Promise<void> => {
       timer = undefined;
       try {
-        state.value = { workflow: await read<Workflow>(`/workflows/${id}`, {}, abort.signal) };
+        state.value = {
+          workflow: await read<Workflow>(`/workflows/${encodeURIComponent(id)}`, {}, abort.signal),
+        };
       } catch (error) {
         if (!abort.signal.aborted) state.value = { ...state.value, error: asApiError(error) };
       }
@@ -38,7 +41,7 @@ export function WorkflowView({ id }: { readonly id: string }): VNode {
     };
     void load();
     const stop = follow(
-      `/workflows/${id}/stream`,
+      `/workflows/${encodeURIComponent(id)}/stream`,
       {},
       {
         metadata: soon,
@@ -106,15 +109,6 @@ function Head({ workflow }: { readonly workflow: Workflow }): VNode {
         </Fact>
       </dl>
     </header>
-  );
-}
-
-function Fact({ name, children }: { readonly name: string; readonly children: ComponentChildren }): VNode {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
   );
 }
 
