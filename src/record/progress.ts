@@ -260,8 +260,9 @@ export class Progress {
     return [...this.#artifacts.values()].filter(isWithin).map(({ summary }) => summary);
   }
 
-  get artifactKeys(): readonly string[] {
-    return [...this.#artifacts.keys()];
+  /** All artifacts with their keys, in the order in which they became known. */
+  get artifacts(): readonly (Artifact & { readonly key: string })[] {
+    return [...this.#artifacts].map(([key, artifact]) => ({ key, ...artifact }));
   }
 
   /** The phases and steps that were started, in the order in which they became known, with the number of starts. */

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { auto } from '../../src/agent/dialects/auto.ts';
 import { claude } from '../../src/agent/dialects/claude.ts';
@@ -10,6 +9,7 @@ import { opencode } from '../../src/agent/dialects/opencode.ts';
 import { qwen } from '../../src/agent/dialects/qwen.ts';
 import { text } from '../../src/agent/dialects/text.ts';
 import { OUTPUT_TYPES } from '../../src/model/documents.ts';
+import { fc } from '../support/fast-check.ts';
 import { brief, linesOf, type Reading, readLines, readObjects, recordingsIn } from './reading.ts';
 
 const FOLDERS: Readonly<Record<string, string>> = {

@@ -1,11 +1,11 @@
 import { appendFile, type FileHandle, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { OutputFile, type OutputPiece, pieceOf, type ReadPiece } from '../../src/agent/output-file.ts';
 import type { ReadMark } from '../../src/agent/read-log.ts';
 import { LineSplitter } from '../../src/system/lines.ts';
+import { fc } from '../support/fast-check.ts';
 
 let directory: string;
 let path: string;

@@ -2,7 +2,6 @@ import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Child, ChildExit } from '../../src/agent/child.ts';
 import { claude } from '../../src/agent/dialects/claude.ts';
@@ -12,6 +11,7 @@ import { text } from '../../src/agent/dialects/text.ts';
 import { RunFolder } from '../../src/agent/run-folder.ts';
 import { RunOutput } from '../../src/agent/run-output.ts';
 import type { AgentOutput, OutputPlace, OutputStream } from '../../src/model/agent-output.ts';
+import { fc } from '../support/fast-check.ts';
 import { KeptRecording } from './agent-run.ts';
 import { linesOf, readLines } from './reading.ts';
 

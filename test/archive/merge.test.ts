@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { mergeDocuments } from '../../src/archive/merge.ts';
+import { fc } from '../support/fast-check.ts';
 import { artifact, documentFrom, event, idsOf, RUN } from './documents.ts';
 
 describe('the local document and the one in S3 are merged', () => {

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type ServerEvent, SseParser } from '../../src/client/sse.ts';
+import { fc } from '../support/fast-check.ts';
 
 function parse(pieces: readonly string[]): readonly ServerEvent[] {
   const parser = new SseParser();

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { align } from '../../src/compare/alignment.ts';
 import { compareRecords } from '../../src/compare/compare-runs.ts';
 import { editPath } from '../../src/compare/edit-path.ts';
 import type { RunEntry, RunRecord } from '../../src/compare/run-record.ts';
+import { fc } from '../support/fast-check.ts';
 import { entryOf, mirrored, runOf } from './runs.ts';
 
 const word = fc.constantFrom('a', 'b', 'c');

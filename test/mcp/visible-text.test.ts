@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { fitJson } from '../../src/mcp/fit-json.ts';
 import { visibleJson, visibleLine } from '../../src/mcp/visible-text.ts';
 import type { JsonObject } from '../../src/model/json.ts';
+import { fc } from '../support/fast-check.ts';
 
 /** One of each kind: controls, escapes of a terminal, bidi, zero width, tags, fillers, variation selectors, line ends. */
 const HIDDEN = [

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { canonicalJson } from '../../src/model/canonical-json.ts';
 import type { JsonValue } from '../../src/model/json.ts';
 import { anyValueFromPlain, type OtlpAnyValue, plainFromAnyValue } from '../../src/model/otlp.ts';
 import { sha256OfJson } from '../../src/model/sha256.ts';
+import { fc } from '../support/fast-check.ts';
 import { reversedKeys } from '../support/reversed-keys.ts';
 
 const json = (text: string): JsonValue => JSON.parse(text);

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   firstOfText,
@@ -8,6 +7,7 @@ import {
   wellFormedJsonText,
   wellFormedValue,
 } from '../../src/model/text.ts';
+import { fc } from '../support/fast-check.ts';
 
 /** Text with halves of characters in every place. */
 const anyText = fc.string({ unit: fc.constantFrom('a', '\\', '"', '\ud83d', '\ude00', '😀', 'é', '\n') });

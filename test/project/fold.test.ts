@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../src/model/json.ts';
 import type { FactLine } from '../../src/project/change.ts';
 import { TaskFold } from '../../src/project/fold.ts';
+import { fc } from '../support/fast-check.ts';
 import { eventId, fact } from '../support/records.ts';
 
 const RESULT = 'tasktrail.task.result';

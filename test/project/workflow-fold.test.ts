@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../src/model/json.ts';
 import { sha256 } from '../../src/model/sha256.ts';
@@ -6,6 +5,7 @@ import type { CompletenessFlag } from '../../src/model/workflow.ts';
 import type { WorkflowFact } from '../../src/project/change.ts';
 import { documentOf } from '../../src/project/workflow-document.ts';
 import { WorkflowFold } from '../../src/project/workflow-fold.ts';
+import { fc } from '../support/fast-check.ts';
 import { reversedKeys } from '../support/reversed-keys.ts';
 import {
   phaseEnd,

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import type { JsonValue } from '../../src/model/json.ts';
 import type { WorkflowFold } from '../../src/project/workflow-fold.ts';
@@ -8,6 +7,7 @@ import { resumeKnownWorkflow, startWorkflow } from '../../src/record/workflow/or
 import type { Phase } from '../../src/record/workflow/phase.ts';
 import type { Step } from '../../src/record/workflow/step.ts';
 import type { Workflow } from '../../src/record/workflow/workflow.ts';
+import { fc } from '../support/fast-check.ts';
 import { Ledger } from './ledger.ts';
 
 interface StepPlan {

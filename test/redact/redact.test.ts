@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { redact, redactJson, setRedactRules } from '../../src/redact/redact.ts';
 import { builtUrl } from '../support/built.ts';
+import { fc } from '../support/fast-check.ts';
 
 const GROWTH = join(import.meta.dirname, 'growth-process.mjs');
 

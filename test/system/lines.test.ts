@@ -1,9 +1,9 @@
 import { mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Line, LineSplitter, readLines } from '../../src/system/lines.ts';
+import { fc } from '../support/fast-check.ts';
 
 interface Seen {
   readonly text: string | undefined;

@@ -75,6 +75,8 @@ export interface CurrentWorkflow {
   readonly artifacts: readonly JsonObject[];
   /** For each of `artifacts`: a hash of its node, attempt and payload. Equal keys are one artifact. */
   readonly artifact_keys: readonly string[];
+  /** For each of `artifacts`: the index in `steps` of the open step that it belongs to. Files of earlier versions lack it. */
+  readonly artifact_steps?: readonly (number | null)[];
 }
 
 /**

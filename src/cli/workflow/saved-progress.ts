@@ -70,26 +70,34 @@ function addEnded(progress: Progress, node: NodeId, status: string, open: readon
   progress.addEnd(node, { attempt, status, error: null });
 }
 
-/**
- * The file lists artifacts without their nodes. The last ones belong to the open phase; those among them that an open step
- * lists belong to that step.
- */
+/** The last artifacts belong to the open phase, and some of these to its open steps. */
 function restoreArtifacts(progress: Progress, state: CurrentWorkflow): void {
   const { artifacts, artifact_keys: keys, phase, steps } = state;
-  const owners = new Map<string, OpenStep[]>();
-  for (const step of steps) {
-    for (const summary of step.artifacts) {
-      const text = canonicalJson(summary);
-      owners.set(text, [...(owners.get(text) ?? []), step]);
-    }
-  }
   const firstOfPhase = artifacts.length - (phase?.artifacts_created ?? 0);
+  const owners = state.artifact_steps ?? ownersByContent(state, firstOfPhase);
   for (const [index, summary] of artifacts.entries()) {
     const key = keys[index] ?? String(index);
-    const owner = index < firstOfPhase ? undefined : owners.get(canonicalJson(summary))?.shift();
+    const owner = steps[owners[index] ?? -1];
     const node = { phase: index < firstOfPhase ? null : (phase?.name ?? null), step: owner?.name ?? null };
     progress.addArtifact(node, { attempt: (owner ?? phase ?? state).attempt, key, summary });
   }
+}
+
+/**
+ * For a file that does not name the steps of its artifacts: an artifact of the open phase belongs to the first open step
+ * that lists an equal one. Of equal artifacts of a phase and its step, this may choose the wrong one.
+ */
+function ownersByContent({ artifacts, steps }: CurrentWorkflow, firstOfPhase: number): (number | null)[] {
+  const indexes = new Map<string, number[]>();
+  for (const [index, step] of steps.entries()) {
+    for (const summary of step.artifacts) {
+      const text = canonicalJson(summary);
+      indexes.set(text, [...(indexes.get(text) ?? []), index]);
+    }
+  }
+  return artifacts.map((summary, index) =>
+    index < firstOfPhase ? null : (indexes.get(canonicalJson(summary))?.shift() ?? null),
+  );
 }
 
 /** The state file after a change. */
@@ -107,9 +115,22 @@ export function savedState(
     steps: steps.map((step) => savedStep(step, phase?.name ?? null, progress)),
     failed: progress.failedChildren(WORKFLOW, attempt).flatMap(({ phase: name }) => name ?? []),
     starts: progress.starts.map((node) => ({ phase: node.phase ?? '', step: node.step, count: node.starts })),
-    artifacts: progress.artifactsOf(WORKFLOW, attempt),
-    artifact_keys: progress.artifactKeys,
+    artifacts: progress.artifacts.map(({ summary }) => summary),
+    artifact_keys: progress.artifacts.map(({ key }) => key),
+    artifact_steps: progress.artifacts.map((artifact) => {
+      const index = steps.findIndex((step) => isArtifactOf(artifact, step, phase));
+      return index === -1 ? null : index;
+    }),
   };
+}
+
+function isArtifactOf(
+  artifact: NodeId & { readonly attempt: number },
+  step: RunningStep,
+  phase: OpenNodes['phase'],
+): boolean {
+  const isInPhase = phase !== null && artifact.phase === phase.name;
+  return isInPhase && artifact.step === step.name && artifact.attempt === step.attempt;
 }
 
 function savedPhase({ name, attempt }: Pick<OpenPhase, 'name' | 'attempt'>, progress: Progress): OpenPhase {

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { claude } from '../../../src/agent/dialects/claude.ts';
 import { type DialectReader, UNKNOWN_USAGE } from '../../../src/agent/dialects/dialect.ts';
 import { findDialect } from '../../../src/agent/dialects/dialects.ts';
 import type { AgentOutput } from '../../../src/model/agent-output.ts';
+import { fc } from '../../support/fast-check.ts';
 import { recordingsIn } from '../reading.ts';
 
 const SAMPLES = new URL('../../samples/claude-code/', import.meta.url);

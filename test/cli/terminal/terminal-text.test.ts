@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   createPaint,
@@ -8,6 +7,7 @@ import {
   escapeText,
   textWidth,
 } from '../../../src/cli/terminal/terminal-text.ts';
+import { fc } from '../../support/fast-check.ts';
 
 const UNSAFE = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/u;
 

@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import { describe, expect, it, test, vi } from 'vitest';
 import type { CurrentWorkflow } from '../../../src/cli/workflow/current-workflow.ts';
 import { type Outcome, type RunEvent, WorkflowRun } from '../../../src/cli/workflow/progress.ts';
 import type { JsonObject } from '../../../src/model/json.ts';
 import { sha256 } from '../../../src/model/sha256.ts';
 import { ownIdentity } from '../../../src/system/process-identity.ts';
+import { fc } from '../../support/fast-check.ts';
 import { reversedKeys } from '../../support/reversed-keys.ts';
 
 const NEW: CurrentWorkflow = {
@@ -151,6 +151,19 @@ describe('an artifact', () => {
     expect(payloadOf(recorded, 'workflow_complete')).toMatchObject({ summary: { artifacts_created: 6 } });
     const created = recorded.events.filter(({ type }) => type === 'phase_complete');
     expect(created.map(({ payload }) => payload.artifacts_created)).toEqual([4, 1]);
+  });
+
+  it('stays with its step when its phase lists an equal one', () => {
+    const recorded = inProcesses([
+      phase('a'),
+      artifact({ type: 'x' }),
+      step('s'),
+      artifact({ type: 'y' }),
+      artifact({ type: 'x' }),
+      done(),
+      complete(),
+    ]);
+    expect(payloadOf(recorded, 'step_complete')?.artifacts).toEqual([{ type: 'y' }, { type: 'x' }]);
   });
 
   it('names its phase when it belongs to no step, as the API does', () => {

@@ -37,6 +37,7 @@ const STATE: CurrentWorkflow = {
   ],
   artifacts: [{ type: 'x' }, { type: 'x' }],
   artifact_keys: ['one', 'other'],
+  artifact_steps: [null, 0],
 };
 
 test('a restored step is open beside its failed attempt', () => {
@@ -49,4 +50,9 @@ test('a restored step is open beside its failed attempt', () => {
 
 test('a state file is unchanged after restore and save', () => {
   expect(savedState(STATE, openNodes(STATE), restoreProgress(STATE))).toEqual(STATE);
+});
+
+test('a file that does not name the steps of its artifacts finds them by their content', () => {
+  const { artifact_steps: _, ...earlier } = STATE;
+  expect(savedState(earlier, openNodes(earlier), restoreProgress(earlier))).toEqual(STATE);
 });

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { commandLine } from '../../../src/cli/run/agent-words.ts';
 import { splitWords } from '../../../src/config/values/shell-words.ts';
+import { fc } from '../../support/fast-check.ts';
 
 function words(line: string): readonly string[] {
   const result = splitWords(line);

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { GENAI_ATTRIBUTES } from '../../../src/model/genai-conventions.ts';
 import type { JsonValue } from '../../../src/model/json.ts';
 import { readGenAiSpan } from '../../../src/project/genai/call-span.ts';
 import { GenAiUsage } from '../../../src/project/genai/call-usage.ts';
+import { fc } from '../../support/fast-check.ts';
 import { type Given, given, METADATA, RESULT } from './spans.ts';
 
 function usageOf(spans: readonly Given[]): GenAiUsage {

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { claude } from '../../../src/agent/dialects/claude.ts';
 import { codex } from '../../../src/agent/dialects/codex.ts';
@@ -12,6 +11,7 @@ import { GenAiUsage } from '../../../src/project/genai/call-usage.ts';
 import { withCostBasis } from '../../../src/project/genai/cost-basis.ts';
 import { loggedCall } from '../../../src/project/genai/logged-call.ts';
 import { UsageTotal } from '../../../src/record/task/usage.ts';
+import { fc } from '../../support/fast-check.ts';
 import { type Given, given, RESULT } from './spans.ts';
 
 type Line = JsonObject & { readonly event_id: string };

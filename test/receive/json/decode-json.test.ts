@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TasktrailError } from '../../../src/errors.ts';
 import { decodeJson } from '../../../src/receive/json/decode-json.ts';
+import { fc } from '../../support/fast-check.ts';
 import { LOGS, logsRequest, TRACES } from '../requests.ts';
 
 test.each(['', 'x', '{', '{"resourceLogs":[', '\u0000', '[1,]'])('%j is malformed', (text) => {

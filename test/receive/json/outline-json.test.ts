@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TasktrailError } from '../../../src/errors.ts';
 import { decodeJson } from '../../../src/receive/json/decode-json.ts';
+import { fc } from '../../support/fast-check.ts';
 import { decodeLargeJson, LOGS, logsRequest, TRACES } from '../requests.ts';
 
 /** What a body gives when it is parsed at once, and when it is read in parts. */

@@ -14,11 +14,11 @@ import {
   InMemorySpanExporter,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TasktrailError } from '../../../src/errors.ts';
 import { decodeJson } from '../../../src/receive/json/decode-json.ts';
 import type { Signal } from '../../../src/receive/signals.ts';
+import { fc } from '../../support/fast-check.ts';
 import { decode, field, first, LOGS, requestBody, SPAN_ID, TRACE_ID, TRACES } from '../requests.ts';
 
 const RESOURCE = resourceFromAttributes({

@@ -1,9 +1,9 @@
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TasktrailError } from '../../../src/errors.ts';
 import { errorAnswer, successAnswer } from '../../../src/receive/otlp-response.ts';
 import { WireReader } from '../../../src/receive/protobuf/wire-reader.ts';
+import { fc } from '../../support/fast-check.ts';
 import { decode, LOGS, TRACES } from '../requests.ts';
 
 const INT64_MIN = -(2n ** 63n);

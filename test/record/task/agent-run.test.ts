@@ -1,5 +1,4 @@
 import { ROOT_CONTEXT, type Span, SpanStatusCode } from '@opentelemetry/api';
-import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import type { AgentOutcome, AgentOutput, OutputPlace, RunOrigin } from '../../../src/model/agent-output.ts';
 import { ATTR } from '../../../src/model/attributes.ts';
@@ -10,6 +9,7 @@ import { type SpanStart, setRecorder } from '../../../src/record/recorder.ts';
 import { setAgentRunner } from '../../../src/record/task/agent-port.ts';
 import { AgentRun, type RunOwner } from '../../../src/record/task/agent-run.ts';
 import { recordTask } from '../../../src/record/task/attempt.ts';
+import { fc } from '../../support/fast-check.ts';
 import { installMemory, MemoryRecorder } from '../../support/memory-recorder.ts';
 
 const ORIGIN: RunOrigin = {

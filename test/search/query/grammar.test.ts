@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { QueryError } from '../../../src/model/query-error.ts';
 import { parseQuery } from '../../../src/search/query/grammar.ts';
+import { fc } from '../../support/fast-check.ts';
 
 const NOW = Date.parse('2026-06-01T12:00:00.000Z');
 

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TextMatch, textTerm } from '../../../src/search/text/text-match.ts';
 import { forEachWord, normalized } from '../../../src/search/text/text-words.ts';
+import { fc } from '../../support/fast-check.ts';
 
 function wordsOf(text: string): ReadonlySet<string> {
   const words = new Set<string>();

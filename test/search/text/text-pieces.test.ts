@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TaskWords } from '../../../src/search/text/task-words.ts';
 import { TextMatch, textTerm } from '../../../src/search/text/text-match.ts';
 import { textPieces } from '../../../src/search/text/text-pieces.ts';
 import { forEachWord, normalized } from '../../../src/search/text/text-words.ts';
+import { fc } from '../../support/fast-check.ts';
 
 const PIECE = 65_536;
 

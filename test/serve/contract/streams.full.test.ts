@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ENDPOINTS } from '../../../src/serve/contract/endpoints.ts';
 import { querySchemas } from '../../../src/serve/contract/openapi.ts';
 import { serveLogs } from '../../../src/serve/logs.ts';
 import { createReader } from '../../../src/store/read/reader.ts';
+import { fc } from '../../support/fast-check.ts';
 import { listen, tempDir, writeTask } from '../log-server.ts';
 
 const streams = ENDPOINTS.filter(({ path }) => path.endsWith('/stream'));

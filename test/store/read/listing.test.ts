@@ -1,6 +1,5 @@
 import { appendFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   createWindow,
@@ -10,6 +9,7 @@ import {
   takePage,
 } from '../../../src/store/read/listing.ts';
 import { mapBounded } from '../../../src/system/files/map-bounded.ts';
+import { fc } from '../../support/fast-check.ts';
 import { tempDir } from '../../support/log-dir.ts';
 
 const key = (at: string, id = 'x'): SortKey => ({ at, id });

@@ -9,11 +9,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LineFile, type NewLine } from '../../../src/store/write/lines/line-file.ts';
 import { eventKey } from '../../../src/store/write/lines/line-keys.ts';
 import { builtUrl } from '../../support/built.ts';
+import { fc } from '../../support/fast-check.ts';
 import { tempDir } from '../../support/log-dir.ts';
 
 function line(number: number, ms = number): NewLine {

@@ -1,10 +1,10 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { ReceivedLog } from '../../../src/model/otlp.ts';
 import { TRAIL } from '../../../src/model/sender.ts';
 import { countReads } from '../../support/count-reads.ts';
+import { fc } from '../../support/fast-check.ts';
 import { documentOf, filesIn, linesOf, newStore, openStore, tempDir } from '../../support/log-dir.ts';
 import { eventId, log, outputLog, span, spanId } from '../../support/records.ts';
 

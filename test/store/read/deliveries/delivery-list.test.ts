@@ -9,12 +9,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { DeliveryPage, DeliveryQuery } from '../../../../src/model/delivery.ts';
 import type { JsonObject } from '../../../../src/model/json.ts';
 import { createReader } from '../../../../src/store/read/reader.ts';
 import { countReads } from '../../../support/count-reads.ts';
+import { fc } from '../../../support/fast-check.ts';
 import { newStore, tempDir } from '../../../support/log-dir.ts';
 import { eventId, log } from '../../../support/records.ts';
 

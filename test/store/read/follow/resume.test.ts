@@ -1,11 +1,11 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { StreamEvent } from '../../../../src/model/event-stream.ts';
 import { compressTask, restoreTask } from '../../../../src/store/compress.ts';
 import { createReader } from '../../../../src/store/read/reader.ts';
 import { LineFile, type LineKey } from '../../../../src/store/write/lines/line-file.ts';
+import { fc } from '../../../support/fast-check.ts';
 import { tempDir } from '../../../support/log-dir.ts';
 
 type Op =

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   type DiffLine,
@@ -10,6 +9,7 @@ import {
   editsOf,
   summaryOf,
 } from '../../../../../src/page/browser/run/transcript/rows/tool-input.ts';
+import { fc } from '../../../../support/fast-check.ts';
 
 const side = (lines: readonly DiffLine[], left: DiffLine['kind']): string[] =>
   lines.filter(({ kind }) => kind !== left).map(({ text }) => text);
