@@ -29,4 +29,4 @@ export function count({ actions }: RoundResult, kind: RegExp): number {
   return Object.entries(actions).reduce((sum, [name, n]) => sum + (kind.test(name) ? n : 0), 0);
 }
 
-export const TIMEOUT: { readonly timeout: number } = { timeout: 600_000 };
+export const ONE_TRY: { readonly timeout: number; readonly retry: number } = { timeout: 600_000, retry: 0 };

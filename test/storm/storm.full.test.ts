@@ -2,12 +2,12 @@ import { expect, test } from 'vitest';
 import { noImageReason } from '../support/disk-image.ts';
 import { findRedis } from '../support/redis.ts';
 import { noMountReason } from './parts/disk.ts';
-import { count, round, TIMEOUT } from './short-round.ts';
+import { count, ONE_TRY, round } from './short-round.ts';
 
 /** Kills, cuts and forged records. `npm run test:storm` has all of them together. */
 test(
   'a short storm of kills and cuts loses nothing, doubles nothing and runs nothing twice',
-  TIMEOUT,
+  ONE_TRY,
   async () => {
     const groups = new Set(['kills', 'signals', 'network', 'endpoint', 'forgery'] as const);
     const result = await round({ seed: 'ci', groups, everyMs: 400 });
@@ -17,7 +17,7 @@ test(
   },
 );
 
-test('a short storm of services that are stopped, replaced and go on', TIMEOUT, async () => {
+test('a short storm of services that are stopped, replaced and go on', ONE_TRY, async () => {
   const result = await round({ seed: 'pause', groups: new Set(['stops']), everyMs: 2_500 });
   expect(result.counts.acknowledged).toBeGreaterThan(10);
   expect(result.counts.foundOnce).toBe(result.counts.acknowledged);
@@ -26,7 +26,7 @@ test('a short storm of services that are stopped, replaced and go on', TIMEOUT, 
 
 test.skipIf(noImageReason() !== undefined)(
   'a short storm of power cuts loses nothing that was synced, and doubles nothing',
-  TIMEOUT,
+  ONE_TRY,
   async () => {
     const result = await round({ seed: 'power', groups: new Set(['power', 'network']), everyMs: 800 });
     expect(result.counts.acknowledged).toBeGreaterThan(10);
@@ -36,7 +36,7 @@ test.skipIf(noImageReason() !== undefined)(
 
 test.skipIf(noMountReason() !== undefined)(
   'a short storm of a disk that is full or read-only for moments, and kills',
-  TIMEOUT,
+  ONE_TRY,
   async () => {
     const result = await round({ seed: 'ci-disk-c', groups: new Set(['disk', 'kills']), everyMs: 700 });
     expect(result.counts.acknowledged).toBeGreaterThan(10);
@@ -46,7 +46,7 @@ test.skipIf(noMountReason() !== undefined)(
 
 test.skipIf('missing' in findRedis())(
   'a short storm of a Redis that is killed and stopped, with its workers and services',
-  TIMEOUT,
+  ONE_TRY,
   async () => {
     const groups = new Set(['redis', 'kills', 'signals'] as const);
     const result = await round({ seed: 'ci-redis-a', groups, everyMs: 700, queue: 'redis' });
