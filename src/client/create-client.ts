@@ -22,7 +22,7 @@ export function createClient(options: ClientOptions = {}): Client {
   for (const [name, operation] of Object.entries(OPERATIONS)) {
     methods[name] = methodOf(operation, send, options.signal);
     if (operation.paging !== undefined)
-      each[name] = (...args: readonly unknown[]) => itemsOf(send, callOf(operation, args));
+      each[name] = (...args: readonly unknown[]) => itemsOf(send, callOf(operation, args), options.signal);
   }
   // The table and the interface are made from the same definitions.
   return { ...methods, each } as unknown as Client;

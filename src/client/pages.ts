@@ -1,13 +1,27 @@
-import { answerOf, type Call, type Send } from './send.ts';
+import { answerOf, type Call, type Send, signalOf } from './send.ts';
 
 interface Page {
   readonly items: readonly unknown[];
   readonly next_cursor: string | null;
 }
 
-/** The items of all pages, one after the other. The next page is asked for when the items before are taken. */
-export async function* itemsOf(send: Send, call: Call): AsyncGenerator<unknown> {
-  if (call.operation.paging === 'link') return yield* linesOf(send, call);
+/**
+ * The items of all pages, one after the other. The next page is asked for when the items before are taken. Throws the reason of
+ * `signal`, or of the signal of the call, once it is aborted: also before an item of a page that is there.
+ */
+export async function* itemsOf(
+  send: Send,
+  call: Call,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<unknown> {
+  const ending = signalOf(signal, call.options?.signal);
+  for await (const item of call.operation.paging === 'link' ? linesOf(send, call) : pagesOf(send, call)) {
+    ending?.throwIfAborted();
+    yield item;
+  }
+}
+
+async function* pagesOf(send: Send, call: Call): AsyncGenerator<unknown> {
   const name = call.operation.paging === 'after' ? 'after' : 'cursor';
   let query: Record<string, unknown> = { ...call.query };
   for (;;) {

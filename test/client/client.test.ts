@@ -64,6 +64,28 @@ async function problemFrom(call: Promise<unknown>): Promise<ApiProblem> {
 
 const ids = (count: number): readonly string[] => Array.from({ length: count }, (_, n) => `task-${n}`);
 
+test.each(['client', 'call'])(
+  'the signal of the %s ends the items of a page that is there',
+  async (whose) => {
+    const leaving = new AbortController();
+    const page = '{"items":[{"task_id":"a"},{"task_id":"b"}],"next_cursor":null}';
+    const url = await listen((_, res) =>
+      res.writeHead(200, { 'Content-Type': 'application/json' }).end(page),
+    );
+    const { signal } = leaving;
+    const client = createClient({ url, ...(whose === 'client' && { signal }) });
+    const seen: unknown[] = [];
+    const reading = async (): Promise<void> => {
+      for await (const { task_id } of client.each.listTasks({}, whose === 'call' ? { signal } : {})) {
+        seen.push(task_id);
+        leaving.abort(new Error('left'));
+      }
+    };
+    await expect(reading()).rejects.toThrow('left');
+    expect(seen).toEqual(['a']);
+  },
+);
+
 test('there is a method for each request, but for deliveries of webhooks', () => {
   const rest = ENDPOINTS.filter(({ isOtherProtocol }) => !isOtherProtocol);
   const names = rest.map(({ name }) => name).filter((name) => name !== 'receiveWebhook');
