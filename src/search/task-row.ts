@@ -21,6 +21,12 @@ export interface TaskRow {
   readonly command: string | null;
   readonly repo: string | null;
   readonly error_type: string | null;
+  readonly trace_id: string | null;
+  /** Number or key of what the task was started from: an issue, a pull request, a ticket. */
+  readonly issue: string | null;
+  readonly comment_id: string | null;
+  /** Where the person has written. */
+  readonly url: string | null;
   readonly workflow_ids: readonly string[];
   readonly attempt: number;
   /** Null while the task has not ended. */
@@ -34,6 +40,17 @@ export interface TaskRow {
   readonly duration: number | null;
 }
 
+/** Fields of `source_metadata` that name an issue or its like, by sender. */
+const ISSUES = [
+  'issue_number',
+  'issue_key',
+  'pull_request',
+  'merge_request',
+  'work_item',
+  'issue_id',
+  'ticket',
+] as const;
+
 /** The documents of a task. */
 export interface TaskDocuments {
   readonly input: JsonObject | undefined;
@@ -43,6 +60,7 @@ export interface TaskDocuments {
 export function taskRow({ id, at, metadata }: ListedTask, { input, result }: TaskDocuments): TaskRow {
   const metrics = objectOf(result?.metrics);
   const { workflow_ids: workflowIds, attempt } = metadata;
+  const source = objectOf(input?.source_metadata);
   return {
     id,
     at,
@@ -52,8 +70,12 @@ export function taskRow({ id, at, metadata }: ListedTask, { input, result }: Tas
     agent: textOrNull(metadata.assigned_agent),
     model: textOrNull(metadata.model),
     command: textOrNull(metadata.command),
-    repo: textOrNull(objectOf(input?.source_metadata).repo),
+    repo: textOrNull(source.repo),
     error_type: textOrNull(result?.error_type),
+    trace_id: textOrNull(metadata.trace_id),
+    issue: ISSUES.map((name) => nameOrNull(source[name])).find((name) => name !== null) ?? null,
+    comment_id: nameOrNull(source.comment_id),
+    url: textOrNull(source.url),
     workflow_ids: Array.isArray(workflowIds) ? workflowIds.filter((one) => typeof one === 'string') : [],
     attempt: numberOrNull(attempt) ?? 1,
     success: typeof result?.success === 'boolean' ? result.success : null,
@@ -107,6 +129,11 @@ function listedText(value: unknown): string | null {
 
 function textOrNull(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value : null;
+}
+
+/** A name that senders write as text or as a number. */
+function nameOrNull(value: unknown): string | null {
+  return typeof value === 'number' ? String(value) : textOrNull(value);
 }
 
 function numberOrNull(value: unknown): number | null {

@@ -28,6 +28,10 @@ function taskOf(n) {
     command: null,
     repo: null,
     error_type: null,
+    trace_id: null,
+    issue: null,
+    comment_id: null,
+    url: null,
     cost_basis: null,
   };
   const metrics = { cost: 1, input_tokens: 1, output_tokens: 1, duration: 1 };

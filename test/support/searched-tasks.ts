@@ -8,6 +8,8 @@ export interface SearchedTask {
   readonly metadata?: JsonObject;
   readonly message?: string;
   readonly repo?: string;
+  /** More of `source_metadata`. */
+  readonly origin?: JsonObject;
   /** Undefined: it still runs. */
   readonly result?: JsonObject;
   readonly lines?: readonly JsonObject[];
@@ -15,15 +17,13 @@ export interface SearchedTask {
 
 /** Writes the files of a task as the store would. */
 export function writeTask(logDir: string, task: SearchedTask): void {
-  const { id, at = '2026-01-01T00:00:00.000Z', metadata, message, repo, result, lines = [] } = task;
+  const { id, at = '2026-01-01T00:00:00.000Z', metadata, message, repo, origin, result, lines = [] } = task;
   const dir = join(logDir, id);
   mkdirSync(dir, { recursive: true });
   const put = (name: string, text: string): void => writeFileSync(join(dir, name), text);
-  if (message !== undefined || repo !== undefined)
-    put(
-      '01-input.json',
-      `${JSON.stringify({ message: message ?? '', source_metadata: { repo: repo ?? null } })}\n`,
-    );
+  const source = { repo: repo ?? null, ...origin };
+  if (message !== undefined || repo !== undefined || origin !== undefined)
+    put('01-input.json', `${JSON.stringify({ message: message ?? '', source_metadata: source })}\n`);
   if (lines.length > 0)
     put('03-agent-output.jsonl', lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
   if (result !== undefined) put('04-final-result.json', `${JSON.stringify(result)}\n`);

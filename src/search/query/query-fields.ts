@@ -25,6 +25,11 @@ export const TASK_FIELDS: QueryFields = {
     workflow: 'workflow_id',
     workflow_id: 'workflow_id',
     error_type: 'error_type',
+    trace: 'trace_id',
+    trace_id: 'trace_id',
+    issue: 'issue',
+    comment_id: 'comment_id',
+    url: 'url',
     tool: 'tool',
   },
   numbers: { cost: 'cost', tokens: 'tokens', duration: 'duration', attempt: 'attempt' },
@@ -82,5 +87,11 @@ export function isTaskField(name: string): boolean {
   );
 }
 
-/** Compared without case: GitHub and agents write the same name in several ways. */
-export const WITHOUT_CASE: ReadonlySet<TextField> = new Set<TextField>(['repo', 'tool']);
+/** Compared without case: GitHub, agents and people write the same name in several ways. */
+export const WITHOUT_CASE: ReadonlySet<TextField> = new Set<TextField>([
+  'repo',
+  'tool',
+  'trace_id',
+  'issue',
+  'url',
+]);

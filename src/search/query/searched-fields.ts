@@ -9,6 +9,10 @@ export type TaskTextField =
   | 'repo'
   | 'workflow_id'
   | 'error_type'
+  | 'trace_id'
+  | 'issue'
+  | 'comment_id'
+  | 'url'
   | 'tool';
 
 /** The same of workflows and deliveries. */

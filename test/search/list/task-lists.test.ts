@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { JsonObject } from '../../../src/model/json.ts';
 import type { TaskQuery } from '../../../src/model/task-reading.ts';
 import { tempDir } from '../../support/log-dir.ts';
 import { listsOf, loadDrivers, openIndex } from '../../support/search-index.ts';
@@ -142,6 +143,41 @@ describe.each(WAYS.map((driver) => [driver?.name ?? 'files', driver] as const))(
       };
       for (const [q, expected] of Object.entries(asked))
         expect([q, await finds({ q })]).toEqual([q, expected]);
+    });
+
+    test('a task is found by its trace and by what it was started from', async () => {
+      const dir = await tempDir();
+      const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
+      const page = 'https://github.com/acme/app';
+      const put = (id: string, origin: JsonObject, metadata: JsonObject = {}): void =>
+        writeTask(dir, { id: `task-${id}`, message: 'fix it', repo: 'acme/app', origin, metadata });
+      put('issue', { issue_number: 42, url: `${page}/issues/42` }, { trace_id: trace });
+      put('comment', { issue_number: 42, comment_id: 7, url: `${page}/issues/42#issuecomment-7` });
+      put('commit', { comment_id: 70, url: `${page}/commit/0a1b2c3d#commitcomment-70` });
+      put('jira', { issue_key: 'APP-42', comment_id: '7', url: 'https://acme.example/browse/APP-42' });
+      put('merge', { issue_number: null, merge_request: 5 });
+      put('long', { issue_number: 421 }, { trace_id: 'b'.repeat(32) });
+      put('odd', { issue_number: { a: 1 }, comment_id: [], url: 3 }, { trace_id: 7 });
+      const ids = await open(dir);
+      const asked: Readonly<Record<string, string>> = {
+        [`trace:${trace}`]: 'issue',
+        [`trace_id:${trace.toUpperCase()}`]: 'issue',
+        'trace:4bf92f35*': 'issue',
+        '-trace:*': 'odd merge jira commit comment',
+        'issue:42': 'issue comment',
+        'repo:acme/app issue:42 comment_id:7': 'comment',
+        'comment_id:7': 'jira comment',
+        'issue:app-42': 'jira',
+        'issue:5': 'merge',
+        'issue:*': 'merge long jira issue comment',
+        [`url:"${page}/issues/42#issuecomment-7"`]: 'comment',
+        [`url:${page}/commit/0a1b*`]: 'commit',
+        [`url:${page.toUpperCase()}/issues/42`]: 'issue',
+      };
+      for (const [q, expected] of Object.entries(asked)) {
+        const found = (await ids({ q })).map((id) => id.slice('task-'.length)).sort();
+        expect([q, found]).toEqual([q, expected.split(' ').sort()]);
+      }
     });
 
     test('items have what a table shows', async () => {

@@ -3,23 +3,27 @@ import type { VNode } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { isTyping } from '../ui/keys.ts';
 import { completed, lastPart, type Suggestion, suggest } from './completion.ts';
-import { addressOf } from './pasted.ts';
+import { findPasted } from './find-pasted.ts';
+import { type Pasted, pastedIn } from './pasted.ts';
 
 export interface SearchBoxProps {
   readonly q: string;
   onSearch(q: string, replace?: boolean): void;
-  onAddress(address: string): void;
+  /** Where what was pasted is: a task, or a list of them. */
+  onFound(address: string): void;
 }
 
 /** Typed letters are searched when the fingers rest. */
 const REST_MS = 250;
 
 /** The query, with fields and values to choose from: a combobox (WAI-ARIA 1.2). */
-export function SearchBox({ q, onSearch, onAddress }: SearchBoxProps): VNode {
+export function SearchBox({ q, onSearch, onFound }: SearchBoxProps): VNode {
   const text = useSignal(q);
   const list = useSignal<readonly Suggestion[]>([]);
   const chosen = useSignal(-1);
   const input = useRef<HTMLInputElement>(null);
+  /** What was pasted is looked up: until then its text is no query. */
+  const finding = useSignal<AbortController | undefined>(undefined);
   useEffect(() => {
     // A facet or the history has changed the query.
     if (text.value.trim() !== q) text.value = q;
@@ -29,7 +33,7 @@ export function SearchBox({ q, onSearch, onAddress }: SearchBoxProps): VNode {
     // A value that is half typed finds nothing yet.
     const isHalf = list.value.length > 0 && lastPart(text.value).includes(':');
     const timer = setTimeout(() => {
-      if (wanted !== q && !isHalf) onSearch(wanted, true);
+      if (wanted !== q && !isHalf && finding.value === undefined) onSearch(wanted, true);
     }, REST_MS);
     return () => clearTimeout(timer);
   });
@@ -68,6 +72,35 @@ export function SearchBox({ q, onSearch, onAddress }: SearchBoxProps): VNode {
     list.value = [];
     chosen.value = -1;
   };
+  // Who has left the list meanwhile is not brought to the task.
+  useEffect(() => () => finding.peek()?.abort(), []);
+  const find = (pasted: Pasted): void => {
+    close();
+    finding.value?.abort();
+    const abort = new AbortController();
+    finding.value = abort;
+    findPasted(pasted, abort.signal).then(
+      (address) => {
+        if (abort.signal.aborted) return;
+        finding.value = undefined;
+        text.value = new URL(address, location.origin).searchParams.get('q') ?? text.value;
+        onFound(address);
+      },
+      () => {
+        if (abort.signal.aborted) return;
+        finding.value = undefined;
+        // The list says what is wrong.
+        onSearch(text.value.trim());
+      },
+    );
+  };
+  const write = (typed: string, isPasted: boolean): void => {
+    finding.value?.abort();
+    finding.value = undefined;
+    const pasted = isPasted ? pastedIn(typed, location.origin) : undefined;
+    text.value = typed;
+    if (pasted !== undefined) find(pasted);
+  };
   const onKey = (event: KeyboardEvent): void => {
     const all = list.value;
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -91,9 +124,9 @@ export function SearchBox({ q, onSearch, onAddress }: SearchBoxProps): VNode {
       onSubmit={(event) => {
         event.preventDefault();
         close();
-        const address = addressOf(text.value);
-        if (address === undefined) onSearch(text.value.trim());
-        else onAddress(address);
+        const pasted = pastedIn(text.value, location.origin);
+        if (pasted === undefined) onSearch(text.value.trim());
+        else find(pasted);
       }}
     >
       <label class="unseen" for="q">
@@ -113,9 +146,7 @@ export function SearchBox({ q, onSearch, onAddress }: SearchBoxProps): VNode {
         aria-activedescendant={chosen.value < 0 ? undefined : `q-${chosen.value}`}
         placeholder='words, "a phrase", status:failed, cost:>0.5, repo:acme/*  ( / )'
         value={text.value}
-        onInput={(event) => {
-          text.value = event.currentTarget.value;
-        }}
+        onInput={(event) => write(event.currentTarget.value, event.inputType === 'insertFromPaste')}
         onKeyDown={onKey}
         onBlur={close}
       />

@@ -36,7 +36,7 @@ export function TasksView(): VNode {
     <>
       <h1 class="unseen">Tasks</h1>
       <div class="tasks-top">
-        <SearchBox q={q} onSearch={search} onAddress={(path) => go(href(path))} />
+        <SearchBox q={q} onSearch={search} onFound={go} />
         <NewTask />
         <Weeks q={q} />
       </div>
