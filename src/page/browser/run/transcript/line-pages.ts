@@ -3,6 +3,7 @@ import type { OutputLine } from '../../../../client/api/shapes.ts';
 import { ApiError, type Query, readAnswer } from '../../data/api.ts';
 import { asApiError } from '../../data/resource.ts';
 import { CallPairs } from './call-pairs.ts';
+import { numbersOf } from './line-numbers.ts';
 import { type LoadedLine, loadedLine, weightOf } from './loaded-line.ts';
 
 /** Lines that are loaded and drawn together. */
@@ -146,8 +147,9 @@ export class LinePages {
       const query = { after: from === 0 ? undefined : `@${from - 1}`, limit: FIND_LINES };
       const { value, headers } = await readAnswer<readonly OutputLine[]>(this.#path, query, abort);
       const at = value.findLastIndex((line) => line.tool_use_id === id && line.type === 'tool_call');
-      if (at >= 0) found = from + at;
-      from += value.length + Number(headers.get('task-logs-skipped-lines'));
+      const { numbers, behind } = numbersOf(from, value.length, headers.get('task-logs-left-out'));
+      if (at >= 0) found = numbers[at];
+      from = Math.max(behind, from + value.length + Number(headers.get('task-logs-skipped-lines')));
       if (value.length === 0 || from >= Number(headers.get('task-logs-lines'))) return found;
     }
   }
@@ -286,11 +288,12 @@ export class LinePages {
     const { value, headers } = answer;
     if (!headers.has('task-logs-lines')) return undefined;
     const first = Number(headers.get('task-logs-first-line'));
-    const lines = value.map((line, at) => loadedLine(line, first + at));
+    const { numbers } = numbersOf(first, value.length, headers.get('task-logs-left-out'));
+    const lines = value.map((line, at) => loadedLine(line, numbers[at] ?? first + at));
     const next = /[?&]after=([^&>]*)[^>]*>; rel="next"/.exec(headers.get('link') ?? '')?.[1];
     return {
       lines,
-      end: first + lines.length,
+      end: (lines.at(-1)?.number ?? first - 1) + 1,
       total: Number(headers.get('task-logs-lines')),
       next: next === undefined ? undefined : decodeURIComponent(next),
     };
