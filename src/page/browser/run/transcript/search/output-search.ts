@@ -2,7 +2,7 @@ import { signal } from '@preact/signals';
 import type { OutputLine } from '../../../../../client/api/shapes.ts';
 import { ApiError, readAnswer } from '../../../data/api.ts';
 import { asApiError } from '../../../data/resource.ts';
-import { numbersOf } from '../line-numbers.ts';
+import { numbersOf } from '../lines/line-numbers.ts';
 import { foundIn } from './found-text.ts';
 
 /** Lines of a request: its answer is read in some milliseconds, so that the page stays quick. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { numbersOf } from '../../../../../src/page/browser/run/transcript/line-numbers.ts';
+import { numbersOf } from '../../../../../../src/page/browser/run/transcript/lines/line-numbers.ts';
 
 test.each([
   [10, 3, null, [10, 11, 12], 13],
