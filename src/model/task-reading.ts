@@ -33,6 +33,8 @@ export interface FlowWindow extends Flow {
   readonly firstLine: number | undefined;
   /** Lines of the whole file, damaged ones included. As `firstLine`. */
   readonly lineCount: number | undefined;
+  /** First and last number of each run of lines in it that `lines()` leaves out, copies included. As `firstLine`. */
+  readonly leftOut: readonly (readonly [number, number])[] | undefined;
   /** `after` of the next part; undefined at the end of the file. */
   readonly next: string | undefined;
   /** `before` of the previous part; undefined at the beginning. */

@@ -62,6 +62,10 @@ const PARTS: readonly Part[] = [
 const SKIPPED_HEADER = 'Task-Logs-Skipped-Lines';
 const LINES_HEADER = 'Task-Logs-Lines';
 const FIRST_LINE_HEADER = 'Task-Logs-First-Line';
+const LEFT_OUT_HEADER = 'Task-Logs-Left-Out';
+
+/** More runs of lines would make a header that clients and proxies refuse. Windows of 100 lines have fewer. */
+const LEFT_OUT_MAX = 200;
 
 /**
  * The REST API: `/tasks`, `/workflows`, `/events`, `/webhooks`, `/notifications`, `/stats`, `/stream` and `/openapi.json`, for Express 4,
@@ -179,7 +183,14 @@ function windowHeaders(path: string, flow: FlowWindow, query: WindowQuery): Read
     ...windowLinks(path, flow, query),
     ...(flow.lineCount !== undefined && { [LINES_HEADER]: String(flow.lineCount) }),
     ...(flow.firstLine !== undefined && { [FIRST_LINE_HEADER]: String(flow.firstLine) }),
+    ...leftOutHeader(flow.leftOut),
   };
+}
+
+function leftOutHeader(ranges: FlowWindow['leftOut'] = []): Readonly<Record<string, string>> {
+  if (ranges.length === 0 || ranges.length > LEFT_OUT_MAX) return {};
+  const texts = ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`));
+  return { [LEFT_OUT_HEADER]: texts.join(',') };
 }
 
 function showFlow(reader: Reader, name: TaskFlow): Answer {

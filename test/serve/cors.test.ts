@@ -91,7 +91,7 @@ test.each([
   expect(got?.headers).toMatchObject({
     vary: 'Origin',
     'access-control-expose-headers':
-      'Link, Location, Retry-After, Task-Logs-First-Line, Task-Logs-Lines, Task-Logs-Skipped-Lines',
+      'Link, Location, Retry-After, Task-Logs-First-Line, Task-Logs-Left-Out, Task-Logs-Lines, Task-Logs-Skipped-Lines',
   });
 });
 

@@ -20,7 +20,14 @@ export interface SeenAnswer {
 }
 
 /** Headers with a meaning: each one must be described. */
-const DESCRIBED = ['link', 'location', 'task-logs-first-line', 'task-logs-lines', 'task-logs-skipped-lines'];
+const DESCRIBED = [
+  'link',
+  'location',
+  'task-logs-first-line',
+  'task-logs-left-out',
+  'task-logs-lines',
+  'task-logs-skipped-lines',
+];
 
 /** Vendors check an address with these. */
 const HANDSHAKES = ['HEAD', 'OPTIONS'];

@@ -6,6 +6,8 @@ export const HEADERS = {
   Link: 'RFC 8288: the next window (`rel="next"`) and the previous one (`rel="prev"`), while there are any',
   Location: 'the path of the task',
   'Task-Logs-First-Line': 'of a window: the number of its first line in the file, from 0',
+  'Task-Logs-Left-Out':
+    'of a window: numbers of the lines in it that the answer leaves out, as `3,7-9`; absent for none, and for more than 200 runs of them',
   'Task-Logs-Lines': 'of a window: how many lines the file has, damaged ones included',
   'Task-Logs-Skipped-Lines': 'damaged lines that the answer leaves out',
 } as const;

@@ -27,7 +27,13 @@ import {
 
 const OF_TASK = ['ERR_ID_INVALID', 'ERR_NOT_FOUND'] as const;
 const SKIPPED: readonly HeaderName[] = ['Task-Logs-Skipped-Lines'];
-const WINDOW: readonly HeaderName[] = ['Link', 'Task-Logs-First-Line', 'Task-Logs-Lines', ...SKIPPED];
+const WINDOW: readonly HeaderName[] = [
+  'Link',
+  'Task-Logs-First-Line',
+  'Task-Logs-Left-Out',
+  'Task-Logs-Lines',
+  ...SKIPPED,
+];
 
 /** The answers of a stream. */
 export function streamAnswers(

@@ -13,7 +13,7 @@ const REQUEST_HEADERS =
 
 /** Headers of answers that a page may read. */
 const ANSWER_HEADERS =
-  'Link, Location, Retry-After, Task-Logs-First-Line, Task-Logs-Lines, Task-Logs-Skipped-Lines';
+  'Link, Location, Retry-After, Task-Logs-First-Line, Task-Logs-Left-Out, Task-Logs-Lines, Task-Logs-Skipped-Lines';
 
 /** Chromium asks again after two hours in any case. */
 const MAX_AGE_SECONDS = '7200';

@@ -337,6 +337,21 @@ test('a window says where it begins and how many lines the file has, damaged one
   expect(placeOf(await get('?tail=1'))).toEqual(['13', '14']);
 });
 
+test('a window says which lines it leaves out: damaged ones, blank ones and copies, so that each other line has its number', async () => {
+  const copy = line(2, { sender: 'agent', content: 'copy' });
+  const { get } = await serve(`${lines(0, 2)}nonsense\n\n${copy}${lines(3, 5)}${line(2)}nonsense\n`);
+  const leftOut = async (query: string): Promise<unknown> => (await get(query)).headers['task-logs-left-out'];
+  expect(await leftOut('?limit=9')).toBe('2-4,8');
+  expect(await leftOut('?limit=2')).toBeUndefined();
+  expect(await leftOut('?tail=3')).toBe('8');
+  expect(await leftOut('?after=@2&limit=1')).toBe('3-4');
+  const damaged = Array.from({ length: 300 }, (_, n) => `${line(n)}nonsense\n`).join('');
+  const many = await serve(damaged);
+  const header = String((await many.get('?limit=100')).headers['task-logs-left-out']);
+  expect(header.split(',')).toHaveLength(99);
+  expect((await many.get('?limit=300')).headers['task-logs-left-out']).toBeUndefined();
+});
+
 test('after and before together name the lines between them, and Link leads through those only', async () => {
   const { get, ids } = await serve(`${lines(0, 5)}nonsense\n${lines(5, 30)}`);
   expect(await ids('?after=@3&before=@8')).toEqual(names(4, 7));

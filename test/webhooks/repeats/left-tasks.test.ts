@@ -107,6 +107,7 @@ function flowOf(lines: readonly object[]): FlowWindow {
     skippedLines: 0,
     firstLine: 0,
     lineCount: lines.length,
+    leftOut: [],
     next: undefined,
     previous: undefined,
     lines: async function* () {

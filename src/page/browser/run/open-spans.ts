@@ -7,19 +7,19 @@ export type LiveSpan = Omit<Span, 'end_time' | 'duration_ms'> & {
 };
 
 /**
- * What runs now, as spans without an end: spans are recorded when they end. The attempt, its open phase and step, and the tool
- * that the agent waits for.
+ * What is recorded, and what runs now as spans without an end: spans are recorded when they end. Open are the attempt, its phase
+ * and step, its agent, and the tool that the agent waits for. A span whose parent has not ended yet is shown below these.
  */
-export function openSpans(
+export function withOpenSpans(
   task: Task | undefined,
   workflows: readonly Workflow[],
   spans: readonly Span[],
 ): readonly LiveSpan[] {
-  if (task === undefined || task.status !== 'running' || task.started_at === null) return [];
+  if (task === undefined || task.status !== 'running' || task.started_at === null) return spans;
   const queued = spans.find(({ kind }) => kind === 'producer');
   const attempt = { 'tasktrail.task.attempt': task.attempt };
   const open: LiveSpan[] = [
-    make({
+    openSpan({
       id: 'open-attempt',
       parent: queued?.span_id ?? null,
       name: 'process',
@@ -28,7 +28,6 @@ export function openSpans(
       attributes: attempt,
     }),
   ];
-  let parent = 'open-attempt';
   for (const workflow of workflows) {
     for (const { phase, step, started_at: from, completed_at: to } of workflow.levels) {
       if (from === null || to !== null || (phase === null && step !== null)) continue;
@@ -39,29 +38,38 @@ export function openSpans(
             ? `phase ${phase}`
             : `workflow ${workflow.name ?? ''}`;
       const id = `open-${workflow.workflow_id}-${phase ?? ''}-${step ?? ''}`;
-      open.push(make({ id, parent, name, kind: 'internal', from, attributes: attempt }));
-      parent = id;
+      open.push(openSpan({ id, parent: lastOf(open), name, kind: 'internal', from, attributes: attempt }));
     }
   }
+  const known = new Set(spans.map(({ span_id: id }) => id));
+  const isLost = ({ kind, parent_span_id: parent, attributes }: Span): boolean =>
+    kind === 'internal' &&
+    parent !== null &&
+    !known.has(parent) &&
+    (attributes['tasktrail.task.attempt'] ?? task.attempt) === task.attempt;
+  const lost = spans.filter(isLost);
+  const from = open.at(-1)?.start_time ?? task.started_at;
+  // Its tools have ended while it has not: they name it as their parent.
+  if (lost.some(({ attributes }) => attributes[OPERATION] === 'execute_tool')) {
+    const attributes = { ...attempt, [OPERATION]: 'invoke_agent' };
+    const name = `invoke_agent ${task.assigned_agent ?? ''}`;
+    open.push(openSpan({ id: 'open-agent', parent: lastOf(open), name, kind: 'internal', from, attributes }));
+  }
+  const parent = lastOf(open);
   const waits = task.activity?.waits_for;
   if (waits !== undefined && waits !== null && waits.kind === 'tool' && typeof waits.since === 'string') {
-    const attributes = {
-      ...attempt,
-      'gen_ai.operation.name': 'execute_tool',
-      'gen_ai.tool.call.id': waits.tool_use_id,
-    };
-    open.push(
-      make({
-        id: 'open-tool',
-        parent,
-        name: `execute_tool ${waits.name ?? ''}`,
-        kind: 'internal',
-        from: waits.since,
-        attributes,
-      }),
-    );
+    const attributes = { ...attempt, [OPERATION]: 'execute_tool', 'gen_ai.tool.call.id': waits.tool_use_id };
+    const name = `execute_tool ${waits.name ?? ''}`;
+    open.push(openSpan({ id: 'open-tool', parent, name, kind: 'internal', from: waits.since, attributes }));
   }
-  return open;
+  const placed = spans.map((span): LiveSpan => (isLost(span) ? { ...span, parent_span_id: parent } : span));
+  return [...placed, ...open];
+}
+
+const OPERATION = 'gen_ai.operation.name';
+
+function lastOf(open: readonly LiveSpan[]): string | null {
+  return open.at(-1)?.span_id ?? null;
 }
 
 interface Opened {
@@ -70,10 +78,12 @@ interface Opened {
   readonly name: string;
   readonly kind: Span['kind'];
   readonly from: string;
+  /** Null while it is open. */
+  readonly to?: string | null;
   readonly attributes: Readonly<Record<string, unknown>>;
 }
 
-function make({ id, parent, name, kind, from, attributes }: Opened): LiveSpan {
+export function openSpan({ id, parent, name, kind, from, to = null, attributes }: Opened): LiveSpan {
   return {
     trace_id: '',
     span_id: id,
@@ -81,8 +91,8 @@ function make({ id, parent, name, kind, from, attributes }: Opened): LiveSpan {
     name,
     kind,
     start_time: from,
-    end_time: null,
-    duration_ms: null,
+    end_time: to,
+    duration_ms: to === null ? null : Date.parse(to) - Date.parse(from),
     status: 'unset',
     status_message: null,
     service: '',

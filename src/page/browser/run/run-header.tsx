@@ -1,5 +1,5 @@
 import type { VNode } from 'preact';
-import type { FinalResult, Task } from '../../../client/api/shapes.ts';
+import type { FinalResult, Task, TaskInput } from '../../../client/api/shapes.ts';
 import { now } from '../data/clock.ts';
 import { href } from '../data/route.ts';
 import { CopyButton } from '../ui/copy-button.tsx';
@@ -8,14 +8,17 @@ import { amount, cost, duration } from '../ui/format.ts';
 import { Status } from '../ui/status.tsx';
 import { Ago } from '../ui/time.tsx';
 import { RunActions } from './run-actions.tsx';
+import { shownText } from './transcript/content/shown-text.ts';
 
 export interface RunHeaderProps {
   readonly task: Task;
-  readonly message: string | undefined;
+  readonly input: TaskInput | undefined;
   readonly result: FinalResult | undefined;
 }
 
-export function RunHeader({ task, message, result }: RunHeaderProps): VNode {
+export function RunHeader({ task, input, result }: RunHeaderProps): VNode {
+  const message = input?.message;
+  const issue = input === undefined ? undefined : issueOf(input);
   const { metrics, error } = result ?? {};
   const [title = task.task_id, ...rest] = (message ?? '').split('\n').filter((line) => line.trim() !== '');
   return (
@@ -42,7 +45,7 @@ export function RunHeader({ task, message, result }: RunHeaderProps): VNode {
           <Basis task={task} />
         </Fact>
         <Fact name="Tokens">
-          {metrics === undefined
+          {metrics === undefined || (metrics.input_tokens === null && metrics.output_tokens === null)
             ? '–'
             : `${amount(metrics.input_tokens)} in, ${amount(metrics.output_tokens)} out`}
           <Models metrics={metrics} />
@@ -56,6 +59,13 @@ export function RunHeader({ task, message, result }: RunHeaderProps): VNode {
           {task.provider ?? task.source ?? '–'}
           {typeof task.command === 'string' && <small>{task.command}</small>}
         </Fact>
+        {issue !== undefined && (
+          <Fact name="Issue">
+            <a href={issue.url} target="_blank" rel="noopener noreferrer">
+              {issue.name}
+            </a>
+          </Fact>
+        )}
         {task.workflow_ids.map((id) => (
           <Fact key={id} name="Workflow">
             <a href={href(`/workflows/${id}`)}>{id}</a>
@@ -74,6 +84,18 @@ export function RunHeader({ task, message, result }: RunHeaderProps): VNode {
       </dl>
     </header>
   );
+}
+
+/** Where the person wrote: an issue, a pull request, a message. */
+function issueOf({
+  source_metadata: source,
+}: TaskInput): { readonly url: string; readonly name: string } | undefined {
+  const { url, repo, issue_number: number } = Object(source) as Readonly<Record<string, unknown>>;
+  if (typeof url !== 'string' || !/^https?:\/\//i.test(url)) return undefined;
+  const name = typeof number === 'number' || typeof number === 'string' ? `#${number}` : undefined;
+  const where = typeof repo === 'string' ? repo : undefined;
+  const text = [where, name].filter((part) => part !== undefined).join(' ');
+  return { url, name: shownText((text === '' ? url : text).slice(0, 200)) };
 }
 
 /** Why it has this status: what it waits for, or what went wrong. */

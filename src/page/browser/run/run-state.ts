@@ -16,6 +16,8 @@ export class RunState {
   readonly result = signal<FinalResult | undefined>(undefined);
   readonly stages = signal<readonly StageLine[]>([]);
   readonly spans = signal<readonly Span[]>([]);
+  /** Grows with each event of the stream. */
+  readonly news = signal(0);
   readonly error = signal<ApiError | undefined>(undefined);
   readonly #abort = new AbortController();
   #known = new Map<string, Span>();
@@ -33,6 +35,7 @@ export class RunState {
       { after: 'now' },
       {
         metadata: () => {
+          this.news.value += 1;
           void this.#readTask();
           // A task that was made this moment has none yet.
           if (this.input.value === undefined) void this.#readInput();
@@ -41,8 +44,14 @@ export class RunState {
           this.result.value = data as FinalResult;
         },
         stage: (data) => this.#addStage(data as StageLine),
-        span: (data) => this.#addSpan(data as Span),
-        line: onLine,
+        span: (data) => {
+          this.news.value += 1;
+          this.#addSpan(data as Span);
+        },
+        line: (data, place) => {
+          this.news.value += 1;
+          onLine(data, place);
+        },
         reset: () => {
           this.#known.clear();
           void this.load();

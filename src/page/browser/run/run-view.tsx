@@ -9,8 +9,9 @@ import { Failure, Loading } from '../ui/notice.tsx';
 import { CompareView } from './compare-view.tsx';
 import { FilesView } from './files-view.tsx';
 import { LiveLines } from './live-lines.ts';
-import { type LiveSpan, openSpans } from './open-spans.ts';
+import { type LiveSpan, withOpenSpans } from './open-spans.ts';
 import { RunHeader } from './run-header.tsx';
+import { RunLinks } from './run-links.ts';
 import { RunState } from './run-state.ts';
 import { StagesView } from './stages-view.tsx';
 import { Timeline } from './timeline/timeline.tsx';
@@ -23,8 +24,11 @@ const TABS = [
   ['compare', 'Compare'],
 ] as const;
 
-/** While a run goes on, its open phases and steps are read so often. */
-const LEVELS_MS = 2_000;
+/** The open phases and steps of a run are read this long after an event of its stream: many come together. */
+const LEVELS_MS = 1_000;
+
+/** A phase may begin without a line, a span or a change of the task. */
+const QUIET_MS = 30_000;
 
 export function RunView({ id }: { readonly id: string }): VNode {
   const run = useMemo(() => new RunState(id), [id]);
@@ -37,11 +41,10 @@ export function RunView({ id }: { readonly id: string }): VNode {
     return () => run.close();
   }, [run]);
   const workflows = useWorkflows(run);
-  const spans = useComputed<readonly LiveSpan[]>(() => [
-    ...run.spans.value,
-    ...openSpans(run.task.value, workflows.value, run.spans.value),
-  ]);
-  const chosenCall = useSignal<string | undefined>(undefined);
+  const spans = useComputed<readonly LiveSpan[]>(() =>
+    withOpenSpans(run.task.value, workflows.value, run.spans.value),
+  );
+  const links = useMemo(() => new RunLinks(), [id]);
   const task = run.task.value;
   const error = run.error.value;
   const message = run.input.value?.message;
@@ -53,7 +56,7 @@ export function RunView({ id }: { readonly id: string }): VNode {
   const tab = place.value.query.get('view') ?? '';
   return (
     <article class="run">
-      <RunHeader task={task} message={message} result={run.result.value} />
+      <RunHeader task={task} input={run.input.value} result={run.result.value} />
       {error !== undefined && <Failure error={error} />}
       <nav class="tabs" aria-label="Parts of the run">
         {TABS.map(([name, title]) => (
@@ -70,17 +73,17 @@ export function RunView({ id }: { readonly id: string }): VNode {
         ))}
       </nav>
       {tab === '' && (
-        <>
-          <Timeline spans={spans} isOver={isOver} chosenCall={chosenCall} />
+        <div class="run-parts">
+          <Timeline spans={spans} isOver={isOver} links={links} />
           <Transcript
             id={id}
             status={task.status}
             input={run.input.value}
             isSettled={task.settled === true}
             lines={lines}
-            chosenCall={chosenCall}
+            links={links}
           />
-        </>
+        </div>
       )}
       {tab === 'webhook' && <StagesView stages={run.stages.value} task={task} />}
       {tab === 'files' && <FilesView task={task} />}
@@ -102,12 +105,24 @@ function useWorkflows(run: RunState): { readonly value: readonly Workflow[] } {
       );
       workflows.value = found.filter((workflow) => workflow !== undefined);
     };
+    let soon: ReturnType<typeof setTimeout> | undefined;
+    const loadSoon = (): void => {
+      soon ??= setTimeout(() => {
+        soon = undefined;
+        void load();
+      }, LEVELS_MS);
+    };
     void load();
-    const timer = setInterval(() => {
-      if (!document.hidden) void load();
-    }, LEVELS_MS);
-    return () => clearInterval(timer);
-  }, [ids, isRunning]);
+    const stop = run.news.subscribe(() => {
+      if (!document.hidden) loadSoon();
+    });
+    const quiet = setInterval(loadSoon, QUIET_MS);
+    return () => {
+      stop();
+      clearTimeout(soon);
+      clearInterval(quiet);
+    };
+  }, [ids, isRunning, run]);
   return workflows;
 }
 

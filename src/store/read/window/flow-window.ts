@@ -104,10 +104,22 @@ async function locate(file: OpenFile, query: WindowQuery): Promise<Located> {
       skippedLines: scan.skipped,
       firstLine: from,
       lineCount: file.lines,
+      leftOut: gapsOf(kept, from, to),
       next: to < end && to > 0 ? await name(to - 1) : undefined,
       previous: from > 0 ? await name(from) : undefined,
     },
   };
+}
+
+/** The runs of numbers from `from` to before `to` that no kept line has. */
+function gapsOf(kept: readonly Kept[], from: number, to: number): readonly (readonly [number, number])[] {
+  const gaps: [number, number][] = [];
+  let next = from;
+  for (const number of [...kept.map((line) => line.number), to]) {
+    if (number > next) gaps.push([next, number - 1]);
+    next = number + 1;
+  }
+  return gaps;
 }
 
 /** Goes through lines and keeps the valid ones. */

@@ -151,6 +151,7 @@ async function windowOf(
     // Only the index knows them.
     firstLine: undefined,
     lineCount: undefined,
+    leftOut: undefined,
     next: hasNext ? (next ?? last?.id) : undefined,
     previous: hasPrevious ? first?.id : undefined,
     lines: async function* () {

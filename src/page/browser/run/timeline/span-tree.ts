@@ -1,4 +1,4 @@
-import type { LiveSpan as Span } from '../open-spans.ts';
+import { openSpan, type LiveSpan as Span } from '../open-spans.ts';
 
 /** What a span is about, in the words of the product. */
 export type SpanKind =
@@ -14,6 +14,8 @@ export type SpanKind =
   | 'span';
 
 export interface SpanNode {
+  /** Of the row: a span may be in the lanes of two attempts. */
+  readonly id: string;
   readonly span: Span;
   readonly kind: SpanKind;
   readonly label: string;
@@ -25,6 +27,14 @@ export interface SpanNode {
   /** Of itself and all below it. */
   readonly hasError: boolean;
   readonly attempt: number | undefined;
+  /** The head of the lane of an attempt. */
+  readonly isLane?: boolean;
+}
+
+/** The call of a tool whose span this is, as the lines of the output name it. */
+export function callOf({ span }: SpanNode): string | undefined {
+  const call = span.attributes['gen_ai.tool.call.id'];
+  return typeof call === 'string' ? call : undefined;
 }
 
 /** The spans as trees, each level in the order of its start. A span without its parent is a root. */
@@ -63,16 +73,17 @@ export function rowsOf(roots: readonly SpanNode[], closed: ReadonlySet<string>):
   const rows: SpanNode[] = [];
   const add = (node: SpanNode): void => {
     rows.push(node);
-    if (!closed.has(node.span.span_id)) for (const child of node.children) add(child);
+    if (!closed.has(node.id)) for (const child of node.children) add(child);
   };
   for (const root of roots) add(root);
   return rows;
 }
 
-function nodeOf(span: Span, depth: number, children: readonly SpanNode[]): SpanNode {
+export function nodeOf(span: Span, depth: number, children: readonly SpanNode[]): SpanNode {
   const kind = kindOf(span);
   const attempt = span.attributes['tasktrail.task.attempt'];
   return {
+    id: span.span_id,
     span,
     kind,
     label: labelOf(span, kind),
@@ -83,6 +94,22 @@ function nodeOf(span: Span, depth: number, children: readonly SpanNode[]): SpanN
     hasError: span.status === 'error' || children.some(({ hasError }) => hasError),
     attempt: typeof attempt === 'number' ? attempt : undefined,
   };
+}
+
+/** An attempt whose span was never recorded: its process was killed. */
+export function syntheticSpan(
+  { attempt, startMs }: { readonly attempt: number; readonly startMs: number },
+  endMs: number | undefined,
+): Span {
+  return openSpan({
+    id: `attempt-${attempt}`,
+    parent: null,
+    name: 'process',
+    kind: 'consumer',
+    from: new Date(startMs).toISOString(),
+    to: endMs === undefined ? null : new Date(endMs).toISOString(),
+    attributes: { 'tasktrail.task.attempt': attempt },
+  });
 }
 
 const OPERATIONS: Readonly<Record<string, SpanKind>> = {

@@ -1,16 +1,19 @@
-import { type ReadonlySignal, type Signal, useComputed, useSignal } from '@preact/signals';
+import { type ReadonlySignal, useComputed, useSignal, useSignalEffect } from '@preact/signals';
 import type { VNode } from 'preact';
 import { useRef } from 'preact/hooks';
 import { now } from '../../data/clock.ts';
-import { duration } from '../../ui/format.ts';
+import { count, duration } from '../../ui/format.ts';
 import { Empty } from '../../ui/notice.tsx';
 import { useElementRows } from '../../ui/virtual.ts';
 import type { LiveSpan as Span } from '../open-spans.ts';
+import { isPointedAt, type Pointed, type RunLinks } from '../run-links.ts';
+import { withLanes } from './attempt-lanes.ts';
 import { SpanDetails } from './span-details.tsx';
-import { rowsOf, type SpanNode, treeOf } from './span-tree.ts';
+import { SpanRow } from './span-row.tsx';
+import { callOf, rowsOf, type SpanNode, treeOf } from './span-tree.ts';
 import { scaleOf, type TimeScale, tickLabel, ticksOf } from './time-scale.ts';
 
-/** As in timeline.css. */
+/** As in run.css. */
 const ROW_HEIGHT = 28;
 
 const TICKS = 6;
@@ -18,22 +21,35 @@ const TICKS = 6;
 export interface TimelineProps {
   readonly spans: ReadonlySignal<readonly Span[]>;
   readonly isOver: boolean;
-  /** The call of a tool that is chosen here or in the transcript. */
-  readonly chosenCall: Signal<string | undefined>;
+  readonly links: RunLinks;
 }
 
 /** What happened when: a row a span, a bar for its time. */
-export function Timeline({ spans, isOver, chosenCall }: TimelineProps): VNode {
+export function Timeline({ spans, isOver, links }: TimelineProps): VNode {
   const closed = useSignal<ReadonlySet<string>>(new Set());
   const isFolded = useSignal(true);
   const chosen = useSignal<string | undefined>(undefined);
-  const roots = useComputed(() => treeOf(spans.value));
+  const isDetailed = useSignal(false);
+  const roots = useComputed(() => withLanes(treeOf(spans.value)));
   const rows = useComputed(() => rowsOf(roots.value, closed.value));
   const box = useRef<HTMLDivElement>(null);
   const all = rows.value;
-  const { rows: visible, height } = useElementRows(() => box.current, {
-    count: all.length,
-    rowHeight: ROW_HEIGHT,
+  const {
+    rows: visible,
+    height,
+    virtualizer,
+  } = useElementRows(() => box.current, { count: all.length, rowHeight: ROW_HEIGHT });
+  // What was chosen in the transcript.
+  useSignalEffect(() => {
+    const wanted = links.chosen.value;
+    if (wanted?.by !== 'transcript') return;
+    const isWanted = (node: SpanNode): boolean =>
+      isPointedAt(wanted, { call: callOf(node), startMs: node.startMs, endMs: node.endMs ?? Date.now() });
+    if (!rows.peek().some(isWanted)) closed.value = new Set();
+    const at = rows.peek().findIndex(isWanted);
+    if (at < 0) return;
+    chosen.value = rows.peek()[at]?.id;
+    virtualizer.scrollToIndex(at, { align: 'auto' });
   });
   if (all.length === 0)
     return (
@@ -41,27 +57,35 @@ export function Timeline({ spans, isOver, chosenCall }: TimelineProps): VNode {
         <p>{isOver ? 'This run has recorded none.' : 'The first span appears here at once.'}</p>
       </Empty>
     );
-  const scale = scaleOf(all, isOver ? 0 : now.value, { isFolded: isFolded.value });
-  const node = all.find(({ span }) => span.span_id === chosen.value);
-  const choose = ({ span }: SpanNode): void => {
-    chosen.value = span.span_id;
-    const call = span.attributes['gen_ai.tool.call.id'];
-    chosenCall.value = typeof call === 'string' ? call : undefined;
+  const nowMs = isOver ? 0 : now.value;
+  const scale = scaleOf(all, nowMs, { isFolded: isFolded.value });
+  const node = all.find(({ id }) => id === chosen.value);
+  const point = (pointed: SpanNode | undefined): void => {
+    links.pointed.value = pointed === undefined ? undefined : pointedOf(pointed, scale.endMs);
   };
-  const fold = ({ span: { span_id: id } }: SpanNode): void => {
+  const choose = (next: SpanNode): void => {
+    chosen.value = next.id;
+    isDetailed.value = true;
+    const pointed = pointedOf(next, scale.endMs);
+    links.pointed.value = pointed;
+    if (pointed.call !== undefined) links.chosen.value = pointed;
+  };
+  const fold = ({ id }: SpanNode): void => {
     const next = new Set(closed.value);
     if (!next.delete(id)) next.add(id);
     closed.value = next;
   };
   const onKey = (event: KeyboardEvent): void => {
-    const at = all.findIndex(({ span }) => span.span_id === chosen.value);
+    const at = all.findIndex(({ id }) => id === chosen.value);
     const step = { ArrowDown: 1, ArrowUp: -1, j: 1, k: -1 }[event.key];
     const current = all[at];
     if (step !== undefined) {
-      const next = all[Math.min(Math.max(at + step, 0), all.length - 1)];
+      const to = Math.min(Math.max(at + step, 0), all.length - 1);
+      const next = all[to];
       if (next !== undefined) choose(next);
+      virtualizer.scrollToIndex(to, { align: 'auto' });
     } else if ((event.key === 'ArrowLeft' || event.key === 'ArrowRight') && current !== undefined) {
-      if (closed.value.has(current.span.span_id) === (event.key === 'ArrowRight')) fold(current);
+      if (closed.value.has(current.id) === (event.key === 'ArrowRight')) fold(current);
     } else return;
     event.preventDefault();
   };
@@ -69,7 +93,7 @@ export function Timeline({ spans, isOver, chosenCall }: TimelineProps): VNode {
     <section class="timeline" aria-label="Timeline">
       <div class="timeline-bar">
         <span>
-          {all.length.toLocaleString('en-US')} spans, {duration((scale.endMs - scale.startMs) / 1000)}
+          {count(all.length, 'span')}, {duration((scale.endMs - scale.startMs) / 1000)}
         </span>
         {(scale.folds.length > 0 || !isFolded.value) && (
           <label>
@@ -85,32 +109,44 @@ export function Timeline({ spans, isOver, chosenCall }: TimelineProps): VNode {
         )}
       </div>
       <Ticks scale={scale} />
-      <div class="timeline-rows" ref={box} tabIndex={0} role="tree" aria-label="Spans" onKeyDown={onKey}>
+      <div
+        class="timeline-rows"
+        ref={box}
+        tabIndex={0}
+        role="tree"
+        aria-label="Spans"
+        onKeyDown={onKey}
+        onMouseLeave={() => point(undefined)}
+        onFocus={() => node !== undefined && point(node)}
+        onBlur={() => point(undefined)}
+      >
         <div style={{ height: `${height}px` }} role="presentation">
           {visible.map(({ index, start }) => {
             const row = all[index];
             return (
               row && (
-                <Row
-                  key={row.span.span_id}
+                <SpanRow
+                  key={row.id}
                   node={row}
                   top={start}
                   scale={scale}
-                  isClosed={closed.value.has(row.span.span_id)}
-                  isChosen={chosen.value === row.span.span_id}
+                  isClosed={closed.value.has(row.id)}
+                  isChosen={chosen.value === row.id}
+                  pointed={links.pointed}
                   onChoose={choose}
                   onFold={fold}
+                  onPoint={point}
                 />
               )
             );
           })}
         </div>
       </div>
-      {node !== undefined && (
+      {node !== undefined && isDetailed.value && (
         <SpanDetails
           node={node}
           onClose={() => {
-            chosen.value = undefined;
+            isDetailed.value = false;
           }}
         />
       )}
@@ -118,73 +154,9 @@ export function Timeline({ spans, isOver, chosenCall }: TimelineProps): VNode {
   );
 }
 
-interface RowProps {
-  readonly node: SpanNode;
-  readonly top: number;
-  readonly scale: TimeScale;
-  readonly isClosed: boolean;
-  readonly isChosen: boolean;
-  onChoose(node: SpanNode): void;
-  onFold(node: SpanNode): void;
-}
-
-function Row({ node, top, scale, isClosed, isChosen, onChoose, onFold }: RowProps): VNode {
-  const { span, kind, label, depth, children, startMs, endMs } = node;
-  const isOpen = endMs === undefined;
-  const [from, to] = [scale.at(startMs), scale.at(endMs ?? scale.endMs)];
-  const state = span.status === 'error' ? 'bad' : isOpen ? 'run' : 'ok';
-  const hasChildren = children.length > 0;
-  return (
-    <div
-      class={`span-row span-${kind}`}
-      role="treeitem"
-      tabIndex={-1}
-      aria-level={depth + 1}
-      aria-selected={isChosen}
-      aria-expanded={hasChildren ? !isClosed : undefined}
-      style={{ transform: `translateY(${top}px)` }}
-      onClick={() => onChoose(node)}
-      onDblClick={() => hasChildren && onFold(node)}
-      onKeyDown={() => {}}
-    >
-      <span class="span-name" style={{ '--depth': Math.min(depth, 12) }}>
-        {hasChildren ? (
-          <button
-            type="button"
-            tabIndex={-1}
-            class="fold"
-            aria-label={isClosed ? `open ${label}` : `close ${label}`}
-            onClick={(event) => {
-              event.stopPropagation();
-              onFold(node);
-            }}
-          >
-            {isClosed ? '▸' : '▾'}
-          </button>
-        ) : (
-          <span class="fold" />
-        )}
-        <small>{kind}</small> <span class="span-label">{label}</span>
-        {(span.status === 'error' || (isClosed && node.hasError)) && (
-          <span class="span-error" role="img" aria-label="failed">
-            ✕
-          </span>
-        )}
-      </span>
-      <span class="span-lane">
-        <span
-          class={`span-bar span-bar-${state}${isOpen ? ' span-bar-open' : ''}`}
-          style={{ left: `${from * 100}%`, width: `max(2px, ${(to - from) * 100}%)` }}
-        />
-        <span
-          class={from > 0.7 ? 'span-time span-time-left' : 'span-time'}
-          style={from > 0.7 ? { right: `${(1 - from) * 100}%` } : { left: `${to * 100}%` }}
-        >
-          {isOpen ? 'running' : duration((endMs - startMs) / 1000)}
-        </span>
-      </span>
-    </div>
-  );
+function pointedOf(node: SpanNode, nowMs: number): Pointed {
+  const { startMs, endMs = nowMs } = node;
+  return { by: 'timeline', call: callOf(node), startMs, endMs };
 }
 
 function Ticks({ scale }: { readonly scale: TimeScale }): VNode {

@@ -6,6 +6,8 @@ interface Calls {
   readonly results: LoadedLine[];
 }
 
+const NEAR_MS = 1_000;
+
 /**
  * Which result belongs to which call, among the loaded lines. An id may come again, in another attempt or another turn: a
  * result belongs to the last call with its id before it.
@@ -46,8 +48,10 @@ export class CallPairs {
     return call !== undefined && this.resultOf(call)?.number === result.number ? call : undefined;
   }
 
-  lastCall(id: string): LoadedLine | undefined {
-    return this.#ids.get(id)?.calls.at(-1);
+  /** A call that was made about then: between it and its span lie some milliseconds. */
+  callNear(id: string, atMs: number): LoadedLine | undefined {
+    const far = ({ line }: LoadedLine): number => Math.abs(Date.parse(line.timestamp) - atMs);
+    return this.#ids.get(id)?.calls.find((call) => far(call) <= NEAR_MS);
   }
 
   /** The call of a sub-agent whose line this is. */

@@ -3,6 +3,7 @@ import type { Virtualizer } from '@tanstack/virtual-core';
 import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { place } from '../../data/route.ts';
+import type { RunLinks } from '../run-links.ts';
 import { type LinePages, PAGE_LINES } from './line-pages.ts';
 
 /**
@@ -58,13 +59,13 @@ export interface AskedLine {
   readonly pages: LinePages;
   /** The part of the address that this page has set itself. */
   readonly own: { current: string };
-  readonly chosenCall: Signal<string | undefined>;
+  readonly links: RunLinks;
   readonly say: Signal<string>;
   show(number: number): void;
 }
 
 /** Shows the line of the address, and the call that another part of the view shows. */
-export function useAsked({ pages, own, chosenCall, say, show }: AskedLine): void {
+export function useAsked({ pages, own, links, say, show }: AskedLine): void {
   const { hash } = place.value;
   useEffect(() => {
     if (hash === '' || hash === own.current || pages.total.value === undefined) return;
@@ -80,10 +81,11 @@ export function useAsked({ pages, own, chosenCall, say, show }: AskedLine): void
     );
   }, [hash, pages.total.value === undefined]);
   useSignalEffect(() => {
-    const call = chosenCall.value;
-    if (call === undefined) return undefined;
+    const chosen = links.chosen.value;
+    if (chosen?.call === undefined || chosen.by !== 'timeline') return undefined;
     const abort = new AbortController();
-    void pages.numberOfCall(call, abort.signal).then(
+    const wanted = { id: chosen.call, atMs: chosen.startMs };
+    void pages.numberOfCall(wanted, abort.signal).then(
       (number) => {
         if (number !== undefined && !abort.signal.aborted) show(number);
       },

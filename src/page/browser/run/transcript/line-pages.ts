@@ -3,6 +3,9 @@ import type { OutputLine } from '../../../../client/api/shapes.ts';
 import { ApiError, type Query, readAnswer } from '../../data/api.ts';
 import { asApiError } from '../../data/resource.ts';
 import { CallPairs } from './call-pairs.ts';
+import { numberOfCall, type WantedCall } from './lines/line-find.ts';
+import { numbersOf } from './lines/line-numbers.ts';
+import { OtherHalves } from './lines/other-halves.ts';
 import { type LoadedLine, loadedLine, weightOf } from './loaded-line.ts';
 
 /** Lines that are loaded and drawn together. */
@@ -19,9 +22,6 @@ const WEIGHT_MAX = 16_000_000;
 const REST_MS = 40;
 const AGAIN_MS = 2_000;
 const POLL_MS = 50;
-
-/** Lines of a request that looks for one of them. */
-const FIND_LINES = 2_000;
 
 export interface LoadedPage {
   readonly lines: readonly LoadedLine[];
@@ -50,6 +50,7 @@ export class LinePages {
   readonly joined = signal(0);
   readonly pairs = new CallPairs();
   readonly #path: string;
+  readonly #halves: OtherHalves;
   readonly #entries = new Map<number, Entry>();
   readonly #signals = new Map<number, Signal<LoadedPage | undefined>>();
   readonly #loading = new Map<number, AbortController>();
@@ -63,6 +64,7 @@ export class LinePages {
 
   constructor(taskId: string) {
     this.#path = `/tasks/${encodeURIComponent(taskId)}/logs/agent-output`;
+    this.#halves = new OtherHalves(this.#path, this.pairs);
   }
 
   get path(): string {
@@ -115,9 +117,19 @@ export class LinePages {
     }
   }
 
+  /** Looks for calls and results that belong to the lines of these pages and are in none. A failure: the next time. */
+  async lookAround(indexes: readonly number[], abort: AbortSignal): Promise<void> {
+    const lines = indexes.flatMap((index) => this.#entries.get(index)?.lines ?? []);
+    const version = this.#version;
+    const isFound = await this.#halves.look(lines, this.total.peek() ?? 0, abort).catch(() => false);
+    if (version !== this.#version) this.#halves.clear();
+    else if (isFound) this.joined.value += 1;
+  }
+
   /** The file has changed otherwise than by growing. */
   reload(): void {
     this.#version += 1;
+    this.#halves.clear();
     for (const [index, loading] of this.#loading) {
       loading.abort();
       this.#loading.delete(index);
@@ -137,19 +149,10 @@ export class LinePages {
     }
   }
 
-  /** The number of the last line that calls a tool with this id; undefined without one. */
-  async numberOfCall(id: string, abort: AbortSignal): Promise<number | undefined> {
-    const known = this.pairs.lastCall(id);
-    if (known !== undefined) return known.number;
-    let found: number | undefined;
-    for (let from = 0; ; ) {
-      const query = { after: from === 0 ? undefined : `@${from - 1}`, limit: FIND_LINES };
-      const { value, headers } = await readAnswer<readonly OutputLine[]>(this.#path, query, abort);
-      const at = value.findLastIndex((line) => line.tool_use_id === id && line.type === 'tool_call');
-      if (at >= 0) found = from + at;
-      from += value.length + Number(headers.get('task-logs-skipped-lines'));
-      if (value.length === 0 || from >= Number(headers.get('task-logs-lines'))) return found;
-    }
+  /** The number of the line that makes a call; undefined without one. */
+  async numberOfCall(wanted: WantedCall, abort: AbortSignal): Promise<number | undefined> {
+    const known = this.pairs.callNear(wanted.id, wanted.atMs);
+    return known?.number ?? numberOfCall(this.#path, { ...wanted, total: this.total.peek() ?? 0 }, abort);
   }
 
   /** A line with all of its content. */
@@ -286,11 +289,12 @@ export class LinePages {
     const { value, headers } = answer;
     if (!headers.has('task-logs-lines')) return undefined;
     const first = Number(headers.get('task-logs-first-line'));
-    const lines = value.map((line, at) => loadedLine(line, first + at));
+    const { numbers } = numbersOf(first, value.length, headers.get('task-logs-left-out'));
+    const lines = value.map((line, at) => loadedLine(line, numbers[at] ?? first + at));
     const next = /[?&]after=([^&>]*)[^>]*>; rel="next"/.exec(headers.get('link') ?? '')?.[1];
     return {
       lines,
-      end: first + lines.length,
+      end: (lines.at(-1)?.number ?? first - 1) + 1,
       total: Number(headers.get('task-logs-lines')),
       next: next === undefined ? undefined : decodeURIComponent(next),
     };

@@ -1,11 +1,12 @@
-import type { VNode } from 'preact';
+import { Fragment, type VNode } from 'preact';
 import { useContext, useMemo } from 'preact/hooks';
 import { shownText } from './content/shown-text.ts';
 import { type LoadedPage, PAGE_LINES } from './line-pages.ts';
+import { isSubAgent, nestedRows, type RowNode, type SubAgent } from './rows/sub-agents.ts';
 import { Row } from './rows/transcript-row.tsx';
 import { InTranscript, type TranscriptContext } from './run-context.ts';
-import { rowsOf, type TranscriptRow } from './transcript-rows.ts';
 
+/** Deeper ones are indented no further. */
 const DEPTH_MAX = 4;
 
 export interface PageRowsProps {
@@ -26,8 +27,7 @@ export function PageRows({ index, page, isLive }: PageRowsProps): VNode {
   );
 }
 
-function rowsView(index: number, page: LoadedPage, context: TranscriptContext): VNode {
-  const { pages, pairs, folded } = context;
+function rowsView(index: number, page: LoadedPage, { pages, pairs }: TranscriptContext): VNode {
   const before =
     index === 0
       ? undefined
@@ -35,40 +35,41 @@ function rowsView(index: number, page: LoadedPage, context: TranscriptContext): 
           .page(index - 1)
           .peek()
           ?.lines.at(-1) ?? page.lines[0]);
-  let last: string | undefined;
+  return <Nodes nodes={nestedRows(page.lines, pairs, before)} depth={0} />;
+}
+
+function Nodes({ nodes, depth }: { readonly nodes: readonly RowNode[]; readonly depth: number }): VNode {
   return (
     <>
-      {rowsOf(page.lines, pairs, before).map((row) => {
-        const isFirst = row.parent !== last;
-        // A quiet line of the main agent in between is no end of a sub-agent's part.
-        if (row.kind !== 'system' || row.parent !== undefined) last = row.parent;
-        if (row.parent === undefined) return <Row key={row.key} row={row} />;
-        const isFolded = folded.peek().has(row.parent);
-        return (
-          <div key={row.key} class="sub-agent" style={{ '--depth': depthOf(row, page, context) }}>
-            {isFirst && <SubAgentHead parent={row.parent} row={row} page={page} />}
-            {!isFolded && <Row row={row} />}
-          </div>
-        );
-      })}
+      {nodes.map((node) =>
+        isSubAgent(node) ? (
+          <SubAgentRows key={`s${node.first.number}`} subAgent={node} depth={depth + 1} isRest />
+        ) : (
+          <Fragment key={node.row.key}>
+            <Row row={node.row} />
+            {node.below.map((subAgent) => (
+              <SubAgentRows key={`s${subAgent.first.number}`} subAgent={subAgent} depth={depth + 1} />
+            ))}
+          </Fragment>
+        ),
+      )}
     </>
   );
 }
 
-function SubAgentHead({
-  parent,
-  row,
-  page,
-}: {
-  readonly parent: string;
-  readonly row: TranscriptRow;
-  readonly page: LoadedPage;
-}): VNode {
+interface SubAgentRowsProps {
+  readonly subAgent: SubAgent;
+  readonly depth: number;
+  /** Its call is not in this page. */
+  readonly isRest?: boolean;
+}
+
+/** What a sub-agent said and did, as far as it is in this page. */
+function SubAgentRows({ subAgent, depth, isRest = false }: SubAgentRowsProps): VNode {
   const context = useContext(InTranscript);
-  const line = page.lines.find(({ number }) => number === row.numbers[0]);
-  const call = line === undefined ? undefined : context?.pairs.parentOf(line);
+  const { parent, call, first, rows } = subAgent;
   const input = Object(call?.line.tool_input) as Readonly<Record<string, unknown>>;
-  const kind = input.subagent_type ?? line?.line.subagent_type;
+  const kind = input.subagent_type ?? first.line.subagent_type;
   const name = [kind, input.description].filter((value) => typeof value === 'string').join(': ');
   const isFolded = context?.folded.value.has(parent) === true;
   const toggle = (): void => {
@@ -78,25 +79,26 @@ function SubAgentHead({
     context.folded.value = folded;
   };
   return (
-    <button type="button" class="fold-head sub-agent-head" aria-expanded={!isFolded} onClick={toggle}>
-      <svg viewBox="0 0 16 16" aria-hidden="true">
-        <path d={isFolded ? 'M6 4l4 4-4 4' : 'M4 6l4 4 4-4'} />
-      </svg>
-      Sub-agent{name === '' ? '' : ` ${shownText(name.slice(0, 200))}`}
-    </button>
+    <div class={depth > DEPTH_MAX ? 'sub-agent sub-agent-deep' : 'sub-agent'}>
+      <div class="sub-agent-bar">
+        <button type="button" class="fold-head sub-agent-head" aria-expanded={!isFolded} onClick={toggle}>
+          <svg viewBox="0 0 16 16" aria-hidden="true">
+            <path d={isFolded ? 'M6 4l4 4-4 4' : 'M4 6l4 4 4-4'} />
+          </svg>
+          <span>Sub-agent{name === '' ? '' : ` ${shownText(name.slice(0, 200))}`}</span>
+        </button>
+        {isRest && call !== undefined && (
+          <a
+            class="sub-agent-call"
+            href={`${location.pathname}${location.search}#${call.line.event_id ?? `line-${call.number + 1}`}`}
+          >
+            goes on from line {(call.number + 1).toLocaleString('en-US')}
+          </a>
+        )}
+      </div>
+      {!isFolded && <Nodes nodes={rows} depth={depth} />}
+    </div>
   );
-}
-
-/** How many sub-agents are around a row, as far as their calls are loaded. */
-function depthOf(row: TranscriptRow, page: LoadedPage, { pairs }: TranscriptContext): number {
-  let line = page.lines.find(({ number }) => number === row.numbers[0]);
-  let depth = 0;
-  while (line !== undefined && depth < DEPTH_MAX) {
-    if (typeof line.line.parent_tool_use_id !== 'string') break;
-    depth += 1;
-    line = pairs.parentOf(line);
-  }
-  return Math.max(depth, 1);
 }
 
 /** Until it is loaded: the room that it takes. */

@@ -1,4 +1,4 @@
-import { type Signal, useSignal } from '@preact/signals';
+import { useSignal } from '@preact/signals';
 import type { RefObject, VNode } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import type { TaskInput } from '../../../../client/api/shapes.ts';
@@ -6,10 +6,12 @@ import { go, place } from '../../data/route.ts';
 import { Empty, Failure, Loading } from '../../ui/notice.tsx';
 import { useWindowRows } from '../../ui/virtual.ts';
 import type { LiveLines } from '../live-lines.ts';
+import type { RunLinks } from '../run-links.ts';
 import { useAsked, useLineJump } from './line-jump.ts';
 import { LinePages, PAGE_LINES } from './line-pages.ts';
 import { PagePlace, PageRows } from './page-rows.tsx';
 import { PersonWords } from './person-words.tsx';
+import { usePointing } from './pointing.ts';
 import { InTranscript, type TranscriptContext } from './run-context.ts';
 import { useScrollEnd } from './scroll-end.ts';
 import { useFoundMarks } from './search/found-marks.ts';
@@ -26,8 +28,7 @@ export interface TranscriptProps {
   /** Whether the lines have their last order. */
   readonly isSettled: boolean;
   readonly lines: LiveLines;
-  /** The call of a tool that another part of the view shows: the transcript goes to it. */
-  readonly chosenCall: Signal<string | undefined>;
+  readonly links: RunLinks;
 }
 
 /** Pixels of a page that was not drawn yet. Browsers draw elements of about 17 million pixels in all. */
@@ -40,14 +41,7 @@ const COVERED = 104;
 const OVER = ['completed', 'failed', 'cancelled', 'abandoned'];
 
 /** What was asked, and what the agent said and did: all lines of a run, live. */
-export function Transcript({
-  id,
-  status,
-  input: asked,
-  isSettled,
-  lines,
-  chosenCall,
-}: TranscriptProps): VNode {
+export function Transcript({ id, status, input: asked, isSettled, lines, links }: TranscriptProps): VNode {
   const isLive = !OVER.includes(status);
   const pages = useMemo(() => new LinePages(id), [id]);
   const search = useMemo(() => new OutputSearch(pages.path), [pages]);
@@ -77,6 +71,11 @@ export function Transcript({
     item.end <= (virtualizer.scrollOffset ?? 0);
   const wanted = rows.map(({ index }) => index).join(' ');
   useEffect(() => pages.want(rows.map(({ index }) => index)), [wanted, total]);
+  useOtherHalves(
+    pages,
+    rows.map(({ index }) => index),
+    isLive,
+  );
   const { show, stop } = useLineJump({ body, pages, virtualizer, isFollowing, target, folded });
   useTranscriptKeys({
     input,
@@ -98,7 +97,8 @@ export function Transcript({
     hit.value = (hit.value + by + hits.length + (hit.value < 0 && by < 0 ? 1 : 0)) % hits.length;
     show(hits[hit.value] ?? 0);
   };
-  useAsked({ pages, own, chosenCall, say: copied, show });
+  useAsked({ pages, own, links, say: copied, show });
+  usePointing({ body, pages, links });
   useFoundMarks(body, search.words.value);
   // The same one at each drawing: rows whose lines are the same are not drawn again.
   const context = useMemo<TranscriptContext>(() => {
@@ -164,6 +164,29 @@ function NoLines({ isLive }: { readonly isLive: boolean }): VNode {
       <p>Its error, if there was one, stands above; the delivery and the files are in the other tabs.</p>
     </Empty>
   );
+}
+
+/** A moment after the reader has stopped, and again while results may come. */
+const LOOK_MS = 150;
+const LOOK_AGAIN_MS = 2_000;
+
+/** Looks for what belongs to the shown lines in other pages. */
+function useOtherHalves(pages: LinePages, indexes: readonly number[], isLive: boolean): void {
+  const loaded = indexes.map((index) => `${index}${pages.page(index).value === undefined ? '?' : ''}`);
+  const key = loaded.join(' ');
+  useEffect(() => {
+    const abort = new AbortController();
+    let timer: ReturnType<typeof setTimeout>;
+    const look = async (): Promise<void> => {
+      await pages.lookAround(indexes, abort.signal);
+      if (isLive && !abort.signal.aborted) timer = setTimeout(() => void look(), LOOK_AGAIN_MS);
+    };
+    timer = setTimeout(() => void look(), LOOK_MS);
+    return () => {
+      abort.abort();
+      clearTimeout(timer);
+    };
+  }, [pages, key, isLive]);
 }
 
 /** Follows the run, and reads the lines again when they were put in order. */

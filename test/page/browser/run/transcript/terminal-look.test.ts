@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest';
 import {
+  luminance,
+  paletteColour,
+  readable,
+} from '../../../../../src/page/browser/run/transcript/content/ansi-colour.ts';
+import {
   ansiLines,
   withoutMovements,
 } from '../../../../../src/page/browser/run/transcript/content/ansi-text.ts';
@@ -9,6 +14,8 @@ import {
   shownText,
   sizeText,
 } from '../../../../../src/page/browser/run/transcript/content/shown-text.ts';
+
+import { fc } from '../../../../support/fast-check.ts';
 
 const ESC = '\u001b';
 
@@ -26,13 +33,53 @@ test('colours become names of classes, and go on in the next text until they end
   expect(looks('', 'a', '')).toEqual([[], ['a'], []]);
 });
 
-test('colours of the palette and true colours become the nearest of eight', () => {
-  expect(looks(`${ESC}[38;5;196mx`)).toEqual([[['x', 'ansi-red']]]);
-  expect(looks(`${ESC}[38;5;21mx`)).toEqual([[['x', 'ansi-blue']]]);
-  expect(looks(`${ESC}[38;2;10;200;20mx`)).toEqual([[['x', 'ansi-green']]]);
-  expect(looks(`${ESC}[48;2;250;250;0mx`)).toEqual([[['x', 'ansi-on-yellow']]]);
-  expect(looks(`${ESC}[38;2;250;250;250;48;2;250;250;250mx`)).toEqual([[['x', 'ansi-white ansi-on-white']]]);
-  expect(looks(`${ESC}[38;5;240mx`)).toEqual([[['x', 'ansi-black']]]);
+const stylesOf = (text: string): unknown => ansiLines([text])[0]?.map(({ style }) => style);
+
+test('colours of the palette and true colours keep their hue, as light or dark as the page needs', () => {
+  expect(stylesOf(`${ESC}[38;5;21mx`)).toEqual([{ color: 'light-dark(rgb(0 0 255), rgb(145 145 255))' }]);
+  expect(stylesOf(`${ESC}[38;2;255;135;0mx`)).toEqual([
+    { color: 'light-dark(rgb(161 83 0), rgb(255 135 0))' },
+  ]);
+  expect(stylesOf(`${ESC}[38;2;300;0;0mx`)).toEqual([undefined]);
+  expect(stylesOf(`${ESC}[38:2::0:0:255mx`)).toEqual(stylesOf(`${ESC}[38;2;0;0;255mx`));
+  expect(stylesOf(`${ESC}[38:5:21mx`)).toEqual(stylesOf(`${ESC}[38;5;21mx`));
+  expect(looks(`${ESC}[4:3mx${ESC}[4:0my`)).toEqual([[['x', 'ansi-underline'], 'y']]);
+});
+
+test('a ground of its own is as it was given, and the text on it is black, white, or its colour where that can be read', () => {
+  expect(stylesOf(`${ESC}[48;5;21mx`)).toEqual([
+    { color: 'rgb(255 255 255)', backgroundColor: 'rgb(0 0 255)' },
+  ]);
+  expect(stylesOf(`${ESC}[43mx`)).toEqual([{ color: 'rgb(0 0 0)', backgroundColor: 'rgb(200 160 0)' }]);
+  expect(stylesOf(`${ESC}[7;34mx`)).toEqual([
+    { color: 'rgb(255 255 255)', backgroundColor: 'rgb(36 114 200)' },
+  ]);
+  expect(looks(`${ESC}[7mx`)).toEqual([[['x', 'ansi-reverse']]]);
+});
+
+test('text of any colour can be read on any ground: a contrast of at least 4.5', () => {
+  const part = fc.integer({ min: 0, max: 255 });
+  const colour = fc.tuple(part, part, part);
+  const contrast = (a: number, b: number): number => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  fc.assert(
+    fc.property(colour, colour, (text, ground) => {
+      const own = luminance(ground);
+      expect(contrast(luminance(readable(text, own)), own)).toBeGreaterThanOrEqual(4.5 - 1e-9);
+    }),
+  );
+  const all = Array.from({ length: 256 }, (_, index) => paletteColour(index));
+  expect(all.every((one) => one !== undefined)).toBe(true);
+  expect([paletteColour(256), paletteColour(-1), paletteColour(Number.NaN)]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  expect([paletteColour(16), paletteColour(208), paletteColour(231), paletteColour(255)]).toEqual([
+    [0, 0, 0],
+    [255, 135, 0],
+    [255, 255, 255],
+    [238, 238, 238],
+  ]);
 });
 
 test('hidden text is shown, and blinking text stands still', () => {

@@ -1,11 +1,13 @@
 import Anser from 'anser';
+import { type ColourStyle, paletteColour, type Rgb, styleOf } from './ansi-colour.ts';
 import { shownText } from './shown-text.ts';
 
 /** A part of a line with one look. */
 export interface Segment {
   readonly text: string;
-  /** Names of classes, never values that the text gives. */
+  /** Names of classes, never words that the text gives. */
   readonly classes: string;
+  readonly style?: ColourStyle;
 }
 
 const ESC = '\u001b';
@@ -19,9 +21,27 @@ const STRINGS = /(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[PX^_]
 /** Cursor, screen and modes (CSI) but for colours, which end in `m` and have only digits. */
 const SEQUENCES = /(?:\x1b\[|\x9b)(?![\d;:]*m)[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-Z\\^-~]/g;
 
+/** Colours whose parts stand behind colons (ISO 8613-6): `38:2::255:0:0`, `4:3`. */
+const COLONS = /\x1b\[([\d;]*:[\d;:]*)m/g;
+
+function withoutColons(_all: string, codes: string): string {
+  const parts = codes.split(';').map((code) => {
+    const [kind = '', form, ...values] = code.split(':');
+    if (form === undefined) return kind;
+    if (kind !== '38' && kind !== '48' && kind !== '58') return form === '0' && kind === '4' ? '24' : kind;
+    // The space of colours may stand in front.
+    return [kind, form, ...(form === '2' ? values.slice(-3) : values.slice(0, 1))].join(';');
+  });
+  return `${ESC}[${parts.filter((part) => !part.startsWith('58')).join(';')}m`;
+}
+
 /** What is left on a terminal of one line: without titles, links and movements, and what was written over. */
 export function withoutMovements(text: string): string {
-  const plain = text.replace(STRINGS, '').replace(SEQUENCES, '').replaceAll(CSI, `${ESC}[`);
+  const plain = text
+    .replace(STRINGS, '')
+    .replace(SEQUENCES, '')
+    .replaceAll(CSI, `${ESC}[`)
+    .replace(COLONS, withoutColons);
   return plain.includes('\r') ? plain.split('\n').map(lastWritten).join('\n') : plain;
 }
 
@@ -40,16 +60,16 @@ export function ansiLines(texts: readonly string[]): readonly (readonly Segment[
   const joined = texts.map((text) => withoutMovements(text).replaceAll(BORDER, '␀')).join(BORDER);
   const lines: Segment[][] = [[]];
   for (const entry of new Anser().ansiToJson(joined, { json: true, use_classes: true })) {
-    const classes = classesOf(entry);
+    const look = lookOf(entry);
     for (const [at, text] of entry.content.split(BORDER).entries()) {
       if (at > 0) lines.push([]);
-      if (text !== '') lines.at(-1)?.push({ text: shownText(text), classes });
+      if (text !== '') lines.at(-1)?.push({ text: shownText(text), ...look });
     }
   }
   return lines;
 }
 
-const NAMES = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'white'] as const;
+const NAMES = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'white'];
 
 /** `hidden` and `blink` are left out: text is shown, and stands still. */
 const DECORATIONS: Readonly<Record<string, string>> = {
@@ -58,43 +78,47 @@ const DECORATIONS: Readonly<Record<string, string>> = {
   italic: 'ansi-italic',
   underline: 'ansi-underline',
   strikethrough: 'ansi-strikethrough',
-  reverse: 'ansi-reverse',
 };
 
-function classesOf(entry: Anser.AnserJsonEntry): string {
-  const fg = colourOf(entry.fg, entry.fg_truecolor);
-  const bg = colourOf(entry.bg, entry.bg_truecolor);
-  return [
-    fg && `ansi-${fg}`,
-    bg && `ansi-on-${bg}`,
+/** The eight colours have classes, with the colours of the page; all others are computed. */
+function lookOf(entry: Anser.AnserJsonEntry): Pick<Segment, 'classes' | 'style'> {
+  const text = colourOf(entry.fg, entry.fg_truecolor);
+  const ground = colourOf(entry.bg, entry.bg_truecolor);
+  // A reversed text without colours is black on white there.
+  const isInverted = 'isInverted' in entry && entry.isInverted === true;
+  const isPlainText = isInverted && text?.name === 'black';
+  const isReverse = isPlainText && ground?.name === 'white';
+  const hasClass = ground === undefined && text?.name !== undefined;
+  const isStyled = !isReverse && !hasClass;
+  const style = isStyled ? styleOf(isPlainText ? undefined : text?.rgb, ground?.rgb) : undefined;
+  const classes = [
+    hasClass && `ansi-${text.name}`,
+    isReverse && 'ansi-reverse',
     ...entry.decorations.map((decoration) => DECORATIONS[decoration]),
-  ]
-    .filter((name) => name !== undefined)
-    .join(' ');
+  ].filter((name) => typeof name === 'string');
+  return { classes: classes.join(' '), ...(style !== undefined && { style }) };
 }
 
-/** One of eight names: the page has a colour for each that can be read on its ground. */
-function colourOf(given: string | null, truecolor: string | null): string | undefined {
+interface Colour {
+  readonly rgb: Rgb;
+  /** Of one of the eight. */
+  readonly name?: string;
+}
+
+function colourOf(given: string | null, truecolor: string | null): Colour | undefined {
   if (given === null || given === undefined) return undefined;
-  if (given === 'ansi-truecolor') return nearest((truecolor ?? '').split(',').map(Number));
+  if (given === 'ansi-truecolor') return trueColour(truecolor ?? '');
   const palette = /^ansi-palette-(\d+)$/.exec(given);
-  if (palette !== null) return nearest(paletteColour(Number(palette[1])));
-  const name = given.replace(/^ansi-(?:bright-)?/, '');
-  return NAMES.find((known) => known === name);
+  const named = /^ansi-(bright-)?(\w+)$/.exec(given);
+  const at = NAMES.indexOf(named?.[2] ?? '');
+  const index = palette !== null ? Number(palette[1]) : at < 0 ? -1 : at + (named?.[1] === undefined ? 0 : 8);
+  const rgb = paletteColour(index);
+  if (rgb === undefined) return undefined;
+  return { rgb, ...(at >= 0 && palette === null && { name: NAMES[at] ?? '' }) };
 }
 
-/** Of the cube of 216 colours and the 24 greys. */
-function paletteColour(index: number): readonly number[] {
-  if (index >= 232) return [8, 8, 8].map((base) => base + (index - 232) * 10);
-  const at = index - 16;
-  return [Math.floor(at / 36), Math.floor(at / 6) % 6, at % 6].map((step) =>
-    step === 0 ? 0 : 55 + step * 40,
-  );
-}
-
-function nearest([red = 0, green = 0, blue = 0]: readonly number[]): string {
-  const high = Math.max(red, green, blue);
-  if (high - Math.min(red, green, blue) < 40) return high < 128 ? 'black' : 'white';
-  const isHigh = (value: number): number => (value > high * 0.6 ? 1 : 0);
-  return NAMES[isHigh(red) + 2 * isHigh(green) + 4 * isHigh(blue)] ?? 'white';
+function trueColour(text: string): Colour | undefined {
+  const [red = Number.NaN, green = Number.NaN, blue = Number.NaN] = text.split(',').map(Number);
+  const isColour = [red, green, blue].every((value) => value >= 0 && value <= 255);
+  return isColour ? { rgb: [red, green, blue] } : undefined;
 }

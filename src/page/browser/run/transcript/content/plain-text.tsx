@@ -46,10 +46,11 @@ export function useAnsi(texts: readonly string[]): readonly (readonly Segment[])
   }, [key, module]);
 }
 
-export function segmentView({ text, classes }: Segment, at: number): VNode | string {
-  if (classes === '') return text;
+export function segmentView({ text, classes, style }: Segment, at: number): VNode | string {
+  if (classes === '' && style === undefined) return text;
+  // Set as properties of the element: the policy allows no style in markup.
   return (
-    <span key={at} class={classes}>
+    <span key={at} class={classes} style={{ ...style }}>
       {text}
     </span>
   );

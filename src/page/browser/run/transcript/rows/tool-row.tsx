@@ -52,7 +52,7 @@ export function ToolRow({ call, result }: ToolRowProps): VNode {
             <DiffView key={at} edit={edit} />
           ))}
           {result !== undefined && <ToolResult result={result} />}
-          {call === undefined && <p class="cut">The call of this result is not loaded.</p>}
+          {call === undefined && <p class="cut">The call of this result was not found near it.</p>}
         </>
       )}
     </Foldable>
@@ -62,7 +62,7 @@ export function ToolRow({ call, result }: ToolRowProps): VNode {
 function ToolState({ call, result, isLive }: ToolRowProps & { readonly isLive: boolean }): VNode | null {
   if (result === undefined) {
     if (isLive) return <span class="tool-state is-running">running</span>;
-    return <span class="tool-state">no result here</span>;
+    return <span class="tool-state">no result</span>;
   }
   const seconds =
     call === undefined

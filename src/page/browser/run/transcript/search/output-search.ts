@@ -2,6 +2,7 @@ import { signal } from '@preact/signals';
 import type { OutputLine } from '../../../../../client/api/shapes.ts';
 import { ApiError, readAnswer } from '../../../data/api.ts';
 import { asApiError } from '../../../data/resource.ts';
+import { numbersOf } from '../lines/line-numbers.ts';
 import { foundIn } from './found-text.ts';
 
 /** Lines of a request: its answer is read in some milliseconds, so that the page stays quick. */
@@ -58,9 +59,10 @@ export class OutputSearch {
         const query = { after, limit: WINDOW_LINES };
         const { value, headers } = await readAnswer<readonly OutputLine[]>(this.#path, query, abort);
         if (abort.aborted) return;
-        const found = value.flatMap((line, at) => (foundIn(line, words) ? [from + at] : []));
+        const { numbers, behind } = numbersOf(from, value.length, headers.get('task-logs-left-out'));
+        const found = value.flatMap((line, at) => (foundIn(line, words) ? [numbers[at] ?? from + at] : []));
         if (found.length > 0) this.hits.value = [...this.hits.value, ...found].slice(0, HITS_MAX);
-        from += value.length + Number(headers.get('task-logs-skipped-lines'));
+        from = Math.max(behind, from + value.length + Number(headers.get('task-logs-skipped-lines')));
         this.total.value = Number(headers.get('task-logs-lines'));
         this.done.value = from;
         if (value.length === 0 || from >= this.total.value) break;
