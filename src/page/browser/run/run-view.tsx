@@ -8,12 +8,12 @@ import { count } from '../ui/format.ts';
 import { Failure, Loading } from '../ui/notice.tsx';
 import { CompareView } from './compare-view.tsx';
 import { FilesView } from './files-view.tsx';
-import { LiveLines } from './live-lines.ts';
 import { type LiveSpan, openSpans } from './open-spans.ts';
 import { RunHeader } from './run-header.tsx';
 import { RunState } from './run-state.ts';
 import { StagesView } from './stages-view.tsx';
 import { Timeline } from './timeline/timeline.tsx';
+import { LinePages } from './transcript/line-pages.ts';
 import { Transcript } from './transcript/transcript.tsx';
 
 const TABS = [
@@ -28,14 +28,16 @@ const LEVELS_MS = 2_000;
 
 export function RunView({ id }: { readonly id: string }): VNode {
   const run = useMemo(() => new RunState(id), [id]);
-  const lines = useMemo(() => new LiveLines(), [id]);
+  const pages = useMemo(() => new LinePages(id), [id]);
   useEffect(() => {
-    run.open(
-      () => lines.line(),
-      () => lines.again(),
-    );
-    return () => run.close();
-  }, [run]);
+    run.open({ line: () => void pages.poll(), again: () => pages.reload() });
+    // The lines do not wait for the task.
+    void pages.poll();
+    return () => {
+      run.close();
+      pages.close();
+    };
+  }, [run, pages]);
   const workflows = useWorkflows(run);
   const spans = useComputed<readonly LiveSpan[]>(() => [
     ...run.spans.value,
@@ -73,11 +75,10 @@ export function RunView({ id }: { readonly id: string }): VNode {
         <>
           <Timeline spans={spans} isOver={isOver} chosenCall={chosenCall} />
           <Transcript
-            id={id}
+            pages={pages}
             status={task.status}
             input={run.input.value}
             isSettled={task.settled === true}
-            lines={lines}
             chosenCall={chosenCall}
           />
         </>

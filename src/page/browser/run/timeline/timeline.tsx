@@ -1,6 +1,6 @@
 import { type ReadonlySignal, type Signal, useComputed, useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
-import { useRef } from 'preact/hooks';
+import { useMemo, useRef } from 'preact/hooks';
 import { now } from '../../data/clock.ts';
 import { duration } from '../../ui/format.ts';
 import { Empty } from '../../ui/notice.tsx';
@@ -31,6 +31,17 @@ export function Timeline({ spans, isOver, chosenCall }: TimelineProps): VNode {
   const rows = useComputed(() => rowsOf(roots.value, closed.value));
   const box = useRef<HTMLDivElement>(null);
   const all = rows.value;
+  // Drawn again at each move of the scroll bar: what looks at all rows does so once.
+  const isOpen = useMemo(() => !isOver && all.some(({ endMs }) => endMs === undefined), [all, isOver]);
+  const nowMs = isOpen ? now.value : 0;
+  const scale = useMemo(
+    () => scaleOf(all, nowMs, { isFolded: isFolded.value }),
+    [all, nowMs, isFolded.value],
+  );
+  const node = useMemo(
+    () => chosen.value && all.find(({ span }) => span.span_id === chosen.value),
+    [all, chosen.value],
+  );
   const { rows: visible, height } = useElementRows(() => box.current, {
     count: all.length,
     rowHeight: ROW_HEIGHT,
@@ -41,8 +52,6 @@ export function Timeline({ spans, isOver, chosenCall }: TimelineProps): VNode {
         <p>{isOver ? 'This run has recorded none.' : 'The first span appears here at once.'}</p>
       </Empty>
     );
-  const scale = scaleOf(all, isOver ? 0 : now.value, { isFolded: isFolded.value });
-  const node = all.find(({ span }) => span.span_id === chosen.value);
   const choose = ({ span }: SpanNode): void => {
     chosen.value = span.span_id;
     const call = span.attributes['gen_ai.tool.call.id'];
@@ -106,7 +115,7 @@ export function Timeline({ spans, isOver, chosenCall }: TimelineProps): VNode {
           })}
         </div>
       </div>
-      {node !== undefined && (
+      {node && (
         <SpanDetails
           node={node}
           onClose={() => {

@@ -5,9 +5,8 @@ import type { TaskInput } from '../../../../client/api/shapes.ts';
 import { go, place } from '../../data/route.ts';
 import { Empty, Failure, Loading } from '../../ui/notice.tsx';
 import { useWindowRows } from '../../ui/virtual.ts';
-import type { LiveLines } from '../live-lines.ts';
 import { useAsked, useLineJump } from './line-jump.ts';
-import { LinePages, PAGE_LINES } from './line-pages.ts';
+import { type LinePages, PAGE_LINES } from './line-pages.ts';
 import { PagePlace, PageRows } from './page-rows.tsx';
 import { PersonWords } from './person-words.tsx';
 import { InTranscript, type TranscriptContext } from './run-context.ts';
@@ -18,14 +17,13 @@ import { TranscriptBar } from './transcript-bar.tsx';
 import { useTranscriptKeys } from './transcript-keys.ts';
 
 export interface TranscriptProps {
-  /** Of the task. */
-  readonly id: string;
+  /** Of the task. They are kept while other parts of the run are shown. */
+  readonly pages: LinePages;
   readonly status: string;
   /** Undefined while it is not known, and for a task without it. */
   readonly input: TaskInput | undefined;
   /** Whether the lines have their last order. */
   readonly isSettled: boolean;
-  readonly lines: LiveLines;
   /** The call of a tool that another part of the view shows: the transcript goes to it. */
   readonly chosenCall: Signal<string | undefined>;
 }
@@ -40,27 +38,19 @@ const COVERED = 104;
 const OVER = ['completed', 'failed', 'cancelled', 'abandoned'];
 
 /** What was asked, and what the agent said and did: all lines of a run, live. */
-export function Transcript({
-  id,
-  status,
-  input: asked,
-  isSettled,
-  lines,
-  chosenCall,
-}: TranscriptProps): VNode {
+export function Transcript({ pages, status, input: asked, isSettled, chosenCall }: TranscriptProps): VNode {
   const isLive = !OVER.includes(status);
-  const pages = useMemo(() => new LinePages(id), [id]);
   const search = useMemo(() => new OutputSearch(pages.path), [pages]);
   const target = useSignal<number | undefined>(undefined);
   const folded = useSignal<ReadonlySet<string>>(new Set());
-  const opened = useMemo(() => new Map<string, boolean>(), [id]);
+  const opened = useMemo(() => new Map<string, boolean>(), [pages]);
   const copied = useSignal('');
   const hit = useSignal(-1);
   const input = useRef<HTMLInputElement>(null);
   const body = useRef<HTMLDivElement>(null);
   const own = useRef('');
   const isFollowing = useScrollEnd(isLive && place.peek().hash === '', () => isLive);
-  useLive(pages, lines, isSettled);
+  useLastOrder(pages, isSettled);
   useEffect(() => () => search.cancel(), [search]);
   const total = pages.total.value ?? 0;
   const count = Math.ceil(total / PAGE_LINES);
@@ -166,22 +156,14 @@ function NoLines({ isLive }: { readonly isLive: boolean }): VNode {
   );
 }
 
-/** Follows the run, and reads the lines again when they were put in order. */
-function useLive(pages: LinePages, lines: LiveLines, isSettled: boolean): void {
+/** Reads the lines again when they were put in order. Those that are out of sight are not kept up to date. */
+function useLastOrder(pages: LinePages, isSettled: boolean): void {
   const wasSettled = useRef(isSettled);
-  useEffect(() => {
-    const stop = lines.follow({ line: () => void pages.poll(), again: () => pages.reload() });
-    // After the stream is open: nothing is missed.
-    void pages.poll();
-    return () => {
-      stop();
-      pages.close();
-    };
-  }, [pages, lines]);
   useEffect(() => {
     if (isSettled && !wasSettled.current) pages.reload();
     wasSettled.current = isSettled;
   }, [isSettled]);
+  useEffect(() => () => pages.want([]), [pages]);
 }
 
 /** Pixels between the top of the page and an element. What stands above it grows and shrinks. */
