@@ -13,7 +13,9 @@ const config: UserConfig = defineConfig({
     target: 'es2022',
     // The content security policy allows no inlined data but images.
     assetsInlineLimit: 0,
-    modulePreload: false,
+    modulePreload: { polyfill: false },
+    // Which files a view needs: the server names them in the document.
+    manifest: 'manifest.json',
     cssCodeSplit: false,
     reportCompressedSize: false,
     emptyOutDir: true,

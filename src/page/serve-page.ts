@@ -5,7 +5,7 @@ import { checkId } from '../model/ids.ts';
 import { streamText } from '../serve/json-response.ts';
 import { notFound } from '../serve/problem.ts';
 import { checkNoQuery } from '../serve/query.ts';
-import { createHandler, type HttpHandler, type RoutedRequest } from '../serve/routes.ts';
+import { createHandler, type HttpHandler, type Methods, type RoutedRequest } from '../serve/routes.ts';
 import { type Asset, type PageFiles, readPageFiles } from './assets.ts';
 import { type RunReader, runFile } from './run-file/run-file.ts';
 import { POLICY as RUN_POLICY } from './run-file/style.ts';
@@ -28,8 +28,19 @@ export interface PageOptions {
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
-/** Paths of the page: the script shows what the address says. */
-const VIEWS = ['/', '/tasks/:id', '/workflows', '/workflows/:id', '/deliveries', '/numbers', '/health'];
+/**
+ * Paths of the page: the script shows what the address says. The source of its view, where that is loaded on demand: the
+ * document names its scripts, so that a browser does not find them one after the other.
+ */
+const VIEWS: Readonly<Record<string, string>> = {
+  '/': '',
+  '/tasks/:id': 'run/run-view.tsx',
+  '/workflows': 'workflows/workflows-view.tsx',
+  '/workflows/:id': 'workflows/workflow-view.tsx',
+  '/deliveries': 'deliveries/deliveries-view.tsx',
+  '/numbers': 'numbers/numbers-view.tsx',
+  '/health': 'health/health-view.tsx',
+};
 
 /** From `dist/page/serve-page.js` and from `src/page/serve-page.ts`. */
 const FOLDER = resolve(import.meta.dirname, '../../dist/page/browser');
@@ -68,13 +79,20 @@ export function servePage(options: PageOptions = {}): HttpHandler {
     files ??= readPageFiles(folder);
     return files;
   };
-  const sendDocument = (req: RoutedRequest, res: ServerResponse, status: number): void => {
-    const built = load()?.document;
+  const sendDocument = (
+    req: RoutedRequest,
+    res: ServerResponse,
+    { status, view = '' }: { readonly status: number; readonly view?: string },
+  ): void => {
+    const built = load();
     if (built === undefined) {
       sendNotBuilt(req, res);
       return;
     }
-    const document = built
+    const scripts = (built.scripts.get(view) ?? []).filter((file) => !built.document.includes(file));
+    const links = scripts.map((file) => `  <link rel="modulepreload" crossorigin href="./${file}">\n  `);
+    const document = built.document
+      .replace('</head>', () => `${links.join('')}</head>`)
       .replace('<base href="/"', () => `<base href="${attribute(`${req.baseUrl}/`)}"`)
       .replace(
         'name="tasktrail-api" content="/api"',
@@ -84,7 +102,6 @@ export function servePage(options: PageOptions = {}): HttpHandler {
     res.writeHead(status, { ...DOCUMENT_HEADERS, 'Content-Length': body.length });
     res.end(req.method === 'HEAD' ? undefined : body);
   };
-  const sendView = (req: RoutedRequest, res: ServerResponse): void => sendDocument(req, res, 200);
   const sendAsset = (req: RoutedRequest, res: ServerResponse): void => {
     const asset = load()?.assets.get(String(req.params.name));
     if (asset === undefined) throw new TasktrailError('ERR_NOT_FOUND', 'there is no such file of the page');
@@ -100,7 +117,12 @@ export function servePage(options: PageOptions = {}): HttpHandler {
     });
     res.end(req.method === 'HEAD' ? undefined : body);
   };
-  const views = Object.fromEntries(VIEWS.map((path) => [path, { GET: sendView }]));
+  const views = Object.fromEntries(
+    Object.entries(VIEWS).map(([path, view]): [string, Methods] => [
+      path,
+      { GET: (req, res) => sendDocument(req, res, { status: 200, view }) },
+    ]),
+  );
   const own = createHandler(
     { ...views, '/assets/:name': { GET: sendAsset }, ...sessionRoutes({ token, apiPath }) },
     { onError },
@@ -111,7 +133,7 @@ export function servePage(options: PageOptions = {}): HttpHandler {
   return (req, res, next) =>
     handler(req, res, () => {
       const isPage = isOpenedInBrowser(req) && !isBelow(req.url, apiPath);
-      if (isPage) sendDocument(Object.assign(req, { params: {}, baseUrl: '' }), res, 404);
+      if (isPage) sendDocument(Object.assign(req, { params: {}, baseUrl: '' }), res, { status: 404 });
       else if (next === undefined) notFound(req, res);
       else next();
     });

@@ -48,9 +48,17 @@ function gzippedLines({ handle }: OpenedFile): OpenedLines {
 }
 
 /** Text of a stored line: one JSON object. Undefined when it is torn, damaged or too long. */
-export function storedText({ bytes }: Line): string | undefined {
+export function storedText(line: Line): string | undefined {
+  return storedLine(line)?.text;
+}
+
+/** `storedText`, with what it says. */
+export function storedLine({
+  bytes,
+}: Line): { readonly text: string; readonly value: JsonObject } | undefined {
   const text = bytes?.toString('utf8');
-  return parseObject(text) === undefined ? undefined : text;
+  const value = parseObject(text);
+  return text === undefined || value === undefined ? undefined : { text, value };
 }
 
 /** A blank line holds no record, so it does not count as skipped. */

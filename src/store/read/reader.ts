@@ -27,6 +27,7 @@ import {
   type OpenedLines,
   openTaskLines,
   readTaskDocument,
+  storedLine,
   storedText,
 } from '../task-file.ts';
 import { WorkflowPlaces } from '../workflow-place.ts';
@@ -103,7 +104,7 @@ export function createReader(logDir: string, options: ReaderOptions = {}): LogRe
   return {
     hasTask: (taskId) => hasTaskDir(logDir, taskId),
     readDocument: (taskId, document) => readTaskDocument(logDir, taskId, DOCUMENTS[document]),
-    openFlow: (taskId, flow) => openFlow(logDir, taskId, FLOWS[flow]),
+    openFlow: (taskId, flow) => openFlow(logDir, taskId, { file: FLOWS[flow] }),
     openWindow: async (taskId, flow, query) => {
       if (!(await hasTaskDir(logDir, taskId))) return undefined;
       const file = FLOWS[flow];
@@ -143,7 +144,14 @@ async function readManifest(path: string): Promise<string | undefined> {
   }
 }
 
-async function openFlow(logDir: string, taskId: string, file: TaskFile): Promise<Flow | undefined> {
+/** What a line becomes; without it the line itself. */
+type View = (value: JsonObject) => readonly string[];
+
+async function openFlow(
+  logDir: string,
+  taskId: string,
+  { file, view }: { readonly file: TaskFile; readonly view?: View },
+): Promise<Flow | undefined> {
   const opened = await openTaskLines(logDir, taskId, file);
   if (opened === undefined) return undefined;
   let skippedLines: number;
@@ -158,7 +166,7 @@ async function openFlow(logDir: string, taskId: string, file: TaskFile): Promise
   return {
     skippedLines,
     lines: () => {
-      pass = goodLines(opened, copies);
+      pass = goodLines(opened, { copies, view });
       return pass;
     },
     close: async () => {
@@ -170,21 +178,12 @@ async function openFlow(logDir: string, taskId: string, file: TaskFile): Promise
 }
 
 async function openTrace(logDir: string, taskId: string): Promise<Flow | undefined> {
-  const opened = await openFlow(logDir, taskId, 'trace');
+  const opened = await openFlow(logDir, taskId, { file: 'trace', view: spanItems });
   // The first span of a running task comes when it ends.
-  if (opened === undefined) return (await hasTaskDir(logDir, taskId)) ? NO_LINES : undefined;
-  return {
-    skippedLines: opened.skippedLines,
-    lines: () => spansOf(opened.lines()),
-    close: () => opened.close(),
-  };
+  return opened ?? ((await hasTaskDir(logDir, taskId)) ? NO_LINES : undefined);
 }
 
 const NO_LINES: Flow = { skippedLines: 0, lines: async function* () {}, close: async () => {} };
-
-async function* spansOf(lines: AsyncIterable<string>): AsyncGenerator<string> {
-  for await (const line of lines) yield* spanItems(line);
-}
 
 /** Also finds the copies of records, which are not counted. */
 async function countSkipped(opened: OpenedLines, copies: SentCopies): Promise<number> {
@@ -199,11 +198,16 @@ async function countSkipped(opened: OpenedLines, copies: SentCopies): Promise<nu
   return skipped;
 }
 
-async function* goodLines(opened: OpenedLines, copies: SentCopies): AsyncGenerator<string> {
+async function* goodLines(
+  opened: OpenedLines,
+  { copies, view }: { readonly copies: SentCopies; readonly view: View | undefined },
+): AsyncGenerator<string> {
   for await (const batch of opened.lines()) {
     for (const line of batch) {
-      const text = storedText(line);
-      if (text !== undefined && !copies.has(text)) yield text;
+      const stored = storedLine(line);
+      if (stored === undefined || copies.has(stored.text)) continue;
+      if (view === undefined) yield stored.text;
+      else yield* view(stored.value);
     }
   }
 }

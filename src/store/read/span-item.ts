@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject, type JsonValue, parseObject } from '../../model/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../model/json.ts';
 import { type OtlpKeyValue, plainFromKeyValues } from '../../model/otlp.ts';
 import { isoFromNanos } from '../../model/time.ts';
 
@@ -7,9 +7,9 @@ const KINDS = ['unspecified', 'internal', 'server', 'client', 'producer', 'consu
 const STATUSES = ['unset', 'ok', 'error'] as const;
 
 /** The spans of a line of the OpenTelemetry file format, one JSON text each. Empty for a line that has none. */
-export function spanItems(line: string): readonly string[] {
+export function spanItems(line: JsonObject | undefined): readonly string[] {
   try {
-    return spansIn(parseObject(line)).map((item) => JSON.stringify(item));
+    return spansIn(line).map((item) => JSON.stringify(item));
   } catch {
     // A file of another program: values that are no OTLP.
     return [];

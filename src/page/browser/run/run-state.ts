@@ -4,8 +4,20 @@ import { type ApiError, read } from '../data/api.ts';
 import { follow } from '../data/live.ts';
 import { asApiError } from '../data/resource.ts';
 
-/** Spans that come in one frame are drawn together. */
+/** Spans that come in one frame are drawn together: the more there are, the longer it takes to put them in order. */
 const FRAME_MS = 150;
+const SPANS_A_MS = 50;
+
+/** A run that ended so long ago was over, and its lines were in their last order, before the page asked for them. */
+const LONG_OVER_MS = 60_000;
+
+/** What the lines of the output are told. */
+export interface LineNews {
+  /** There are new lines. */
+  line(): void;
+  /** The lines may have changed otherwise: they are read again. */
+  again(): void;
+}
 
 /** What is known of a run, and what comes while the page is open. The lines of its output are the transcript's. */
 export class RunState {
@@ -21,6 +33,8 @@ export class RunState {
   readonly error = signal<ApiError | undefined>(undefined);
   readonly #abort = new AbortController();
   #known = new Map<string, Span>();
+  #reading: Promise<void> | undefined;
+  #readAgain = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stop: (() => void) | undefined;
 
@@ -29,7 +43,9 @@ export class RunState {
   }
 
   /** Follows the run first, so that nothing is missed between both. The result comes from the stream. */
-  open(onLine: (line: unknown, place: string) => void, onAgain: () => void): void {
+  open({ line, again }: LineNews): void {
+    const openedMs = Date.now();
+    let isFirst = true;
     this.#stop = follow(
       `${this.#path}/stream`,
       { after: 'now' },
@@ -37,6 +53,9 @@ export class RunState {
         metadata: () => {
           this.news.value += 1;
           void this.#readTask();
+          // What came before the stream was open.
+          if (isFirst) line();
+          isFirst = false;
           // A task that was made this moment has none yet.
           if (this.input.value === undefined) void this.#readInput();
         },
@@ -48,19 +67,21 @@ export class RunState {
           this.news.value += 1;
           this.#addSpan(data as Span);
         },
-        line: (data, place) => {
+        line: () => {
           this.news.value += 1;
-          onLine(data, place);
+          line();
         },
         reset: () => {
           this.#known.clear();
           void this.load();
-          onAgain();
+          again();
         },
-        end: () => {
-          void this.#readTask();
-          onAgain();
-        },
+        end: () =>
+          void this.#readTask().then(() => {
+            const { settled, completed_at: at } = this.task.value ?? {};
+            const isLongOver = settled === true && Date.parse(String(at)) < openedMs - LONG_OVER_MS;
+            if (!isLongOver) again();
+          }),
       },
     );
     void this.load();
@@ -95,7 +116,20 @@ export class RunState {
     return read<T>(`${this.#path}/${part}`, {}, this.#abort.signal).catch(() => undefined);
   }
 
+  /** Reads it once more when that is asked for meanwhile. */
   async #readTask(): Promise<void> {
+    this.#readAgain = this.#reading !== undefined;
+    this.#reading ??= (async () => {
+      do {
+        this.#readAgain = false;
+        await this.#readTaskOnce();
+      } while (this.#readAgain);
+      this.#reading = undefined;
+    })();
+    return this.#reading;
+  }
+
+  async #readTaskOnce(): Promise<void> {
     try {
       const task = await read<Task>(this.#path, {}, this.#abort.signal);
       batch(() => {
@@ -114,9 +148,12 @@ export class RunState {
 
   #addSpan(span: Span): void {
     this.#known.set(span.span_id, span);
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.spans.value = [...this.#known.values()];
-    }, FRAME_MS);
+    this.#timer ??= setTimeout(
+      () => {
+        this.#timer = undefined;
+        this.spans.value = [...this.#known.values()];
+      },
+      FRAME_MS + this.#known.size / SPANS_A_MS,
+    );
   }
 }

@@ -8,13 +8,13 @@ import { count } from '../ui/format.ts';
 import { Failure, Loading } from '../ui/notice.tsx';
 import { CompareView } from './compare-view.tsx';
 import { FilesView } from './files-view.tsx';
-import { LiveLines } from './live-lines.ts';
 import { type LiveSpan, withOpenSpans } from './open-spans.ts';
 import { RunHeader } from './run-header.tsx';
 import { RunLinks } from './run-links.ts';
 import { RunState } from './run-state.ts';
 import { StagesView } from './stages-view.tsx';
 import { Timeline } from './timeline/timeline.tsx';
+import { LinePages } from './transcript/line-pages.ts';
 import { Transcript } from './transcript/transcript.tsx';
 
 const TABS = [
@@ -32,14 +32,16 @@ const QUIET_MS = 30_000;
 
 export function RunView({ id }: { readonly id: string }): VNode {
   const run = useMemo(() => new RunState(id), [id]);
-  const lines = useMemo(() => new LiveLines(), [id]);
+  const pages = useMemo(() => new LinePages(id), [id]);
   useEffect(() => {
-    run.open(
-      () => lines.line(),
-      () => lines.again(),
-    );
-    return () => run.close();
-  }, [run]);
+    run.open({ line: () => void pages.poll(), again: () => pages.reload() });
+    // The lines do not wait for the task.
+    void pages.poll();
+    return () => {
+      run.close();
+      pages.close();
+    };
+  }, [run, pages]);
   const workflows = useWorkflows(run);
   const spans = useComputed<readonly LiveSpan[]>(() =>
     withOpenSpans(run.task.value, workflows.value, run.spans.value),
@@ -76,11 +78,10 @@ export function RunView({ id }: { readonly id: string }): VNode {
         <div class="run-parts">
           <Timeline spans={spans} isOver={isOver} links={links} />
           <Transcript
-            id={id}
+            pages={pages}
             status={task.status}
             input={run.input.value}
             isSettled={task.settled === true}
-            lines={lines}
             links={links}
           />
         </div>

@@ -16,28 +16,31 @@ const isWide = matchMedia('(min-width: 70.01rem)').matches;
 
 export interface FacetsProps {
   readonly q: string;
+  /** The list comes first. */
+  readonly opened: Promise<void>;
   onSearch(q: string): void;
 }
 
 /** Values and how many tasks have them, each group counted as if it was not part of the query. */
-export function Facets({ q, onSearch }: FacetsProps): VNode {
+export function Facets({ q, opened, onSearch }: FacetsProps): VNode {
   return (
     <aside class="facets" aria-label="Filters">
       <details open={isWide}>
         <summary>Filters</summary>
         {GROUPS.map((group) => (
-          <Facet key={group} group={group} q={q} onSearch={onSearch} />
+          <Facet key={group} group={group} q={q} opened={opened} onSearch={onSearch} />
         ))}
       </details>
     </aside>
   );
 }
 
-function Facet({ group, q, onSearch }: FacetsProps & { readonly group: Group }): VNode | null {
+function Facet({ group, q, opened, onSearch }: FacetsProps & { readonly group: Group }): VNode | null {
   const others = withValues(q, group, []);
-  const { state } = useResource([others], (abort) =>
-    read<Stats>('/stats', { q: others, group_by: group }, abort),
-  );
+  const { state } = useResource([others], async (abort) => {
+    await opened;
+    return read<Stats>('/stats', { q: others, group_by: group }, abort);
+  });
   const chosen = valuesOf(q, group);
   const rows = (state.value.value?.rows ?? [])
     .map((row) => ({ value: groupValue(row, group), count: row.count }))

@@ -25,20 +25,26 @@ export class TaskList {
   readonly hasMore = signal(true);
   /** Tasks that have come since the list was opened, in an order in which they cannot be placed. */
   readonly fresh = signal(0);
+  /** Resolves when the first page has come, or has failed: what is less urgent is asked for then. */
+  readonly opened: Promise<void>;
   readonly #query: ListQuery;
   readonly #abort = new AbortController();
   #cursor: string | undefined;
   #stop: (() => void) | undefined;
   #changes = new Map<string, TaskItem | undefined>();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #isOpened: () => void = () => {};
 
   constructor(query: ListQuery) {
     this.#query = query;
+    this.opened = new Promise((resolve) => {
+      this.#isOpened = resolve;
+    });
   }
 
   /** Loads the first page and follows the list. */
   open(): void {
-    void this.more();
+    void this.more().finally(this.#isOpened);
     this.#stop = follow(
       '/stream',
       { q: this.#query.q, limit: 1 },

@@ -38,10 +38,10 @@ export function TasksView(): VNode {
       <div class="tasks-top">
         <SearchBox q={q} onSearch={search} onFound={go} />
         <NewTask />
-        <Weeks q={q} />
+        <Weeks q={q} opened={list.opened} />
       </div>
       <div class="tasks">
-        <Facets q={q} onSearch={search} />
+        <Facets q={q} opened={list.opened} onSearch={search} />
         <Rows list={list} q={q} sort={sort} />
       </div>
     </>

@@ -16,11 +16,19 @@ interface Day {
 }
 
 /** Tasks of each of the last days, the failed ones at the bottom. */
-export function Weeks({ q }: { readonly q: string }): VNode | null {
+export function Weeks({
+  q,
+  opened,
+}: {
+  readonly q: string;
+  /** The list comes first. */
+  readonly opened: Promise<void>;
+}): VNode | null {
   const isBounded = valuesOf(q, 'since').length > 0;
-  const { state } = useResource([q], (abort) =>
-    read<Stats>('/stats', { q, group_by: 'day', ...(!isBounded && { since: `${DAYS}d` }) }, abort),
-  );
+  const { state } = useResource([q], async (abort) => {
+    await opened;
+    return read<Stats>('/stats', { q, group_by: 'day', ...(!isBounded && { since: `${DAYS}d` }) }, abort);
+  });
   const stats = state.value.value;
   if (stats === undefined) return null;
   const days = daysOf(stats, Date.now());

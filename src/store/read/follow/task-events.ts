@@ -1,5 +1,6 @@
 import { isTerminal } from '../../../model/documents.ts';
 import type { StreamEvent } from '../../../model/event-stream.ts';
+import { parseObject } from '../../../model/json.ts';
 import { spanItems } from '../span-item.ts';
 import type { FollowedTask, Look, SeenDocument } from './followed-task.ts';
 import { LineCursor, type PlacedLine } from './line-cursor.ts';
@@ -83,7 +84,7 @@ export class TaskEvents {
     if (shared?.key === key) return shared.events;
     const events: StreamEvent[] = [];
     for (const { text, place } of lines) {
-      const texts = file === 'span' ? spanItems(text) : [text];
+      const texts = file === 'span' ? spanItems(parseObject(text)) : [text];
       for (const [index, data] of texts.entries()) {
         // Of several spans of one line the last one ends it.
         const id = index === texts.length - 1 ? this.#placeWith({ [file]: place }) : undefined;

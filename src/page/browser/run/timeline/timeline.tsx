@@ -1,6 +1,6 @@
 import { type ReadonlySignal, useComputed, useSignal, useSignalEffect } from '@preact/signals';
 import type { VNode } from 'preact';
-import { useRef } from 'preact/hooks';
+import { useMemo, useRef } from 'preact/hooks';
 import { now } from '../../data/clock.ts';
 import { count, duration } from '../../ui/format.ts';
 import { Empty } from '../../ui/notice.tsx';
@@ -34,6 +34,17 @@ export function Timeline({ spans, isOver, links }: TimelineProps): VNode {
   const rows = useComputed(() => rowsOf(roots.value, closed.value));
   const box = useRef<HTMLDivElement>(null);
   const all = rows.value;
+  // Drawn again at each move of the scroll bar: what looks at all rows does so once.
+  const isOpen = useMemo(() => !isOver && all.some(({ endMs }) => endMs === undefined), [all, isOver]);
+  const nowMs = isOpen ? now.value : 0;
+  const scale = useMemo(
+    () => scaleOf(all, nowMs, { isFolded: isFolded.value }),
+    [all, nowMs, isFolded.value],
+  );
+  const node = useMemo(
+    () => (chosen.value === undefined ? undefined : all.find(({ id }) => id === chosen.value)),
+    [all, chosen.value],
+  );
   const {
     rows: visible,
     height,
@@ -57,9 +68,6 @@ export function Timeline({ spans, isOver, links }: TimelineProps): VNode {
         <p>{isOver ? 'This run has recorded none.' : 'The first span appears here at once.'}</p>
       </Empty>
     );
-  const nowMs = isOver ? 0 : now.value;
-  const scale = scaleOf(all, nowMs, { isFolded: isFolded.value });
-  const node = all.find(({ id }) => id === chosen.value);
   const point = (pointed: SpanNode | undefined): void => {
     links.pointed.value = pointed === undefined ? undefined : pointedOf(pointed, scale.endMs);
   };

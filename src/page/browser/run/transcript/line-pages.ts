@@ -197,15 +197,21 @@ export class LinePages {
     this.#set(index, { lines: [...(entry?.lines ?? []), ...added], end: last });
   }
 
-  /** Takes the number of lines from the end of the file. */
+  /** Takes the number of lines, at first with the lines of the first page: most readers begin there. */
   async #count(): Promise<void> {
+    const version = this.#version;
+    const isFirst = this.total.peek() === undefined;
     try {
       // Of a file that was never read by number the server counts the lines when one is named by its number.
-      const { total } =
-        (await this.#read({ tail: 1 })) ?? (await this.#readNumbered({ before: '@0', limit: 1 }));
+      const { total, lines, end } =
+        (await this.#read(isFirst ? { limit: PAGE_LINES } : { tail: 1 })) ??
+        (await this.#readNumbered({ before: '@0', limit: 1 }));
       batch(() => {
         this.total.value = total;
         this.error.value = undefined;
+        const last = Math.min(total, PAGE_LINES);
+        if (isFirst && version === this.#version && end >= last && last > 0)
+          this.#set(0, { lines: lines.filter(({ number }) => number < last), end: last });
         for (const index of [...this.#entries.keys()]) if (index * PAGE_LINES >= total) this.#drop(index);
       });
       this.#pump();

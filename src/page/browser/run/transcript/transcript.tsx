@@ -5,10 +5,9 @@ import type { TaskInput } from '../../../../client/api/shapes.ts';
 import { go, place } from '../../data/route.ts';
 import { Empty, Failure, Loading } from '../../ui/notice.tsx';
 import { useWindowRows } from '../../ui/virtual.ts';
-import type { LiveLines } from '../live-lines.ts';
 import type { RunLinks } from '../run-links.ts';
 import { useAsked, useLineJump } from './line-jump.ts';
-import { LinePages, PAGE_LINES } from './line-pages.ts';
+import { type LinePages, PAGE_LINES } from './line-pages.ts';
 import { PagePlace, PageRows } from './page-rows.tsx';
 import { PersonWords } from './person-words.tsx';
 import { usePointing } from './pointing.ts';
@@ -20,14 +19,13 @@ import { TranscriptBar } from './transcript-bar.tsx';
 import { useTranscriptKeys } from './transcript-keys.ts';
 
 export interface TranscriptProps {
-  /** Of the task. */
-  readonly id: string;
+  /** Of the task. They are kept while other parts of the run are shown. */
+  readonly pages: LinePages;
   readonly status: string;
   /** Undefined while it is not known, and for a task without it. */
   readonly input: TaskInput | undefined;
   /** Whether the lines have their last order. */
   readonly isSettled: boolean;
-  readonly lines: LiveLines;
   readonly links: RunLinks;
 }
 
@@ -41,20 +39,19 @@ const COVERED = 104;
 const OVER = ['completed', 'failed', 'cancelled', 'abandoned'];
 
 /** What was asked, and what the agent said and did: all lines of a run, live. */
-export function Transcript({ id, status, input: asked, isSettled, lines, links }: TranscriptProps): VNode {
+export function Transcript({ pages, status, input: asked, isSettled, links }: TranscriptProps): VNode {
   const isLive = !OVER.includes(status);
-  const pages = useMemo(() => new LinePages(id), [id]);
   const search = useMemo(() => new OutputSearch(pages.path), [pages]);
   const target = useSignal<number | undefined>(undefined);
   const folded = useSignal<ReadonlySet<string>>(new Set());
-  const opened = useMemo(() => new Map<string, boolean>(), [id]);
+  const opened = useMemo(() => new Map<string, boolean>(), [pages]);
   const copied = useSignal('');
   const hit = useSignal(-1);
   const input = useRef<HTMLInputElement>(null);
   const body = useRef<HTMLDivElement>(null);
   const own = useRef('');
   const isFollowing = useScrollEnd(isLive && place.peek().hash === '', () => isLive);
-  useLive(pages, lines, isSettled);
+  useLastOrder(pages, isSettled);
   useEffect(() => () => search.cancel(), [search]);
   const total = pages.total.value ?? 0;
   const count = Math.ceil(total / PAGE_LINES);
@@ -189,22 +186,14 @@ function useOtherHalves(pages: LinePages, indexes: readonly number[], isLive: bo
   }, [pages, key, isLive]);
 }
 
-/** Follows the run, and reads the lines again when they were put in order. */
-function useLive(pages: LinePages, lines: LiveLines, isSettled: boolean): void {
+/** Reads the lines again when they were put in order. Those that are out of sight are not kept up to date. */
+function useLastOrder(pages: LinePages, isSettled: boolean): void {
   const wasSettled = useRef(isSettled);
-  useEffect(() => {
-    const stop = lines.follow({ line: () => void pages.poll(), again: () => pages.reload() });
-    // After the stream is open: nothing is missed.
-    void pages.poll();
-    return () => {
-      stop();
-      pages.close();
-    };
-  }, [pages, lines]);
   useEffect(() => {
     if (isSettled && !wasSettled.current) pages.reload();
     wasSettled.current = isSettled;
   }, [isSettled]);
+  useEffect(() => () => pages.want([]), [pages]);
 }
 
 /** Pixels between the top of the page and an element. What stands above it grows and shrinks. */
