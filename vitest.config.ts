@@ -42,7 +42,7 @@ const config: ViteUserConfig = defineConfig({
     // Starting a process takes seconds on two busy cores. A deadline only ends a test that fails: none is a measurement.
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // Where nobody can look again, a test that fails is tried once more, and the report names it. Storms are not.
+    // In CI a test that fails is tried once more, and the report names it. Storms are not.
     retry: process.env.CI === undefined ? 0 : 1,
     expect: { poll: { timeout: 45_000, interval: 10 } },
     projects: [
