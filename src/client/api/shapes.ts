@@ -111,6 +111,14 @@ type DeliveryPage = {
   readonly next_cursor: string | null;
 };
 
+type Facets = {
+  readonly facets: readonly ({
+    readonly field: 'status' | 'agent' | 'repo' | 'model' | 'command' | 'provider' | 'source' | 'error_type';
+    readonly values: readonly ({ readonly value: string | null; readonly count: number })[];
+    readonly left_out: number;
+  })[];
+};
+
 type FinalResult = {
   readonly success: boolean;
   readonly result: string | null;
@@ -146,6 +154,29 @@ type FullTask = {
 };
 
 type Health = { readonly status: 'ok'; readonly version?: string };
+
+type HealthReport = {
+  readonly status: 'ready' | 'not_ready';
+  readonly reasons?: Readonly<Record<string, string>>;
+  readonly notices?: Readonly<Record<string, string>>;
+  readonly books?: Books;
+  readonly version?: string;
+  readonly queue: {
+    readonly name: string;
+    readonly system: string;
+    readonly problem: string | null;
+    readonly waiting: number | null;
+    readonly running: number | null;
+    readonly delayed: number | null;
+    readonly oldest: { readonly task_id: string; readonly created_at: string | null } | null;
+  } | null;
+  readonly disk: {
+    readonly path: string;
+    readonly free_bytes: number;
+    readonly bytes: number;
+    readonly journal_bytes: number | null;
+  } | null;
+};
 
 type ListReset = { readonly reason: string };
 
@@ -609,9 +640,11 @@ export type {
   Completeness,
   Delivery,
   DeliveryPage,
+  Facets,
   FinalResult,
   FullTask,
   Health,
+  HealthReport,
   ListReset,
   Measured,
   Notification,
