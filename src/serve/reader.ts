@@ -30,7 +30,7 @@ export interface Reader {
   readManifest?(taskId: string): Promise<string | undefined>;
   /** The spans of a task as JSON texts. Undefined without the task. */
   openTrace(taskId: string): Promise<Flow | undefined>;
-  /** `ERR_INPUT_INVALID` for an invalid cursor. Rejects with the reason of `signal` when nobody waits any more. */
+  /** `ERR_INPUT_INVALID` for an invalid cursor. Rejects with the reason of `signal` once it is aborted. */
   listTasks(query: TaskQuery, signal?: AbortSignal): Promise<TaskPage>;
   /** What a task waits for that is not over, by its metadata; null for one that is. Absent: it is not known. */
   activityOf?(metadata: JsonObject): Promise<JsonObject | null>;

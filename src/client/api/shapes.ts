@@ -531,6 +531,7 @@ type Workflow = {
   readonly opened_by?: 'agent' | 'anonymous';
   readonly levels: readonly WorkflowLevel[];
   readonly revision?: number;
+  readonly waits_for: WorkflowWait | null;
   readonly events: readonly WorkflowEvent[];
   readonly upload?: Upload;
   readonly links: WorkflowLinks;
@@ -580,6 +581,7 @@ type WorkflowItem = {
   readonly measured: Measured;
   readonly completeness: Completeness;
   readonly opened_by?: 'agent' | 'anonymous';
+  readonly waits_for: WorkflowWait | null;
   readonly upload?: Upload;
   readonly links: WorkflowLinks;
 };
@@ -628,6 +630,12 @@ type WorkflowState = {
   readonly completeness: Completeness;
   readonly opened_by?: 'agent' | 'anonymous';
   readonly levels: readonly WorkflowLevel[];
+};
+
+type WorkflowWait = {
+  readonly kind: 'approval' | 'input';
+  readonly name: string | null;
+  readonly since: string | null;
 };
 
 export type {
@@ -680,4 +688,5 @@ export type {
   WorkflowLinks,
   WorkflowPage,
   WorkflowState,
+  WorkflowWait,
 };

@@ -27,7 +27,7 @@ export async function listByScan(
   return request.sort === 'created' ? scanNewest(files, request) : scanSorted(files, request, signal);
 }
 
-/** The rows of all tasks of a search. Throws the reason of the signal: nobody waits for them any more. */
+/** The rows of all tasks of a search. Throws the reason of the signal once it is aborted. */
 export async function* scanRows(
   files: TaskFiles,
   search: TaskSearch,

@@ -13,7 +13,7 @@ const SERVICE_ENDPOINTS: readonly Endpoint[] = [
     path: '/api/health',
     summary: 'Readiness, counters, queue and disk',
     answer:
-      'what `/readyz` says, always with 200; `queue` (how many tasks wait and run, and the one that waits longest) and `disk` (free bytes, and those of the journal), each `null` where there is none',
+      'what `/readyz` says, always with 200; `queue` (how many tasks wait and run, and the task that waits longest) and `disk` (free bytes, and those of the journal), each `null` where there is none',
     answers: { 200: json('how the process is', healthReport) },
     errors: ['ERR_NOT_CONFIGURED'],
   },

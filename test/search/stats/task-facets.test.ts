@@ -93,7 +93,7 @@ describe.each(WAYS.map((driver) => [driver?.name ?? 'files', driver] as const))(
   });
 });
 
-test('a search that nobody waits for any more ends', async () => {
+test('a search whose client has gone ends', async () => {
   const dir = await tempDir();
   for (const n of [1, 2, 3]) writeTask(dir, { id: `task-${n}`, message: 'm' });
   const source = createTaskSource(dir);
