@@ -1,12 +1,14 @@
 import { STAGES } from './model/documents.ts';
+import type { JsonObject } from './model/json.ts';
 import { servePage as createPage } from './page/serve-page.ts';
-import { serveHealth as createHealth } from './serve/health.ts';
+import { serveHealth as createHealth, readinessOf } from './serve/health.ts';
 import type { Intake } from './serve/intake.ts';
 import { serveLogs as createLogs, type LogsHandler } from './serve/logs.ts';
 import type { HttpHandler } from './serve/routes.ts';
 import { ensureTrailKey, readTrailKey } from './store/key.ts';
 import { readVersion } from './system/version.ts';
 import { warn } from './system/warning.ts';
+import { readDiskUse } from './trail/disk-use.ts';
 import { activeTrail, type Trail } from './trail/trail.ts';
 import {
   receiveWebhooks as createWebhooks,
@@ -112,7 +114,13 @@ export function serveLogs(trail: Trail, options: ServeOptions = {}): LogsHandler
   const corsOrigins = options.corsOrigins ?? trail.config.corsOrigins;
   const { traceUrls } = trail.config;
   const openApi = { version: readVersion(), isService: false };
-  return createLogs({ reader: trail.reader, intake: options.intake, token, corsOrigins, traceUrls, openApi });
+  const readHealth = async (): Promise<JsonObject> => ({
+    ...readinessOf(trail.books),
+    queue: null,
+    disk: await readDiskUse(trail.config),
+  });
+  const { intake } = options;
+  return createLogs({ reader: trail.reader, intake, token, corsOrigins, traceUrls, openApi, readHealth });
 }
 
 /**

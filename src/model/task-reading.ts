@@ -108,6 +108,32 @@ export interface StatsQuery extends TaskFilter {
   readonly groupBy: readonly StatsGroup[];
 }
 
+/** Fields whose values are counted beside a list. */
+export const TASK_FACETS = [
+  'status',
+  'agent',
+  'repo',
+  'model',
+  'command',
+  'provider',
+  'source',
+  'error_type',
+] as const;
+export type TaskFacet = (typeof TASK_FACETS)[number];
+
+export interface FacetsQuery extends TaskFilter {
+  readonly of: readonly TaskFacet[];
+}
+
+/** The values of a field, the most frequent first. */
+export interface FacetCounts extends JsonObject {
+  readonly field: TaskFacet;
+  /** Null: tasks without one. */
+  readonly values: readonly { readonly value: string | null; readonly count: number }[];
+  /** Values that are not in the answer: those that count least. */
+  readonly left_out: number;
+}
+
 export interface StatsPage {
   readonly rows: readonly JsonObject[];
   /** Groups that are not in the rows: those that count least. */

@@ -105,6 +105,15 @@ export interface WorkflowState {
   readonly opened_by?: SenderMark;
 }
 
+/** What a workflow waits for: an approval, or the input of a step. */
+export interface WorkflowWait {
+  readonly kind: 'approval' | 'input';
+  /** The prompt of the approval, or the step or phase. */
+  readonly name: string | null;
+  /** ISO 8601: of the request that is open for the longest time. */
+  readonly since: string | null;
+}
+
 /** Upload state of a workflow document. */
 export interface UploadState {
   readonly status: 'pending' | 'verified';
@@ -122,6 +131,8 @@ export interface StoredWorkflow {
   /** The content of its file; undefined while the workflow runs. */
   readonly document: WorkflowDocument | undefined;
   readonly upload: UploadState | undefined;
+  /** Undefined while it waits for nothing. */
+  readonly waitsFor?: WorkflowWait | undefined;
 }
 
 /** Orders of a list of workflows. Both begin with the highest value; workflows without one come last. */

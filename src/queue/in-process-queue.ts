@@ -78,6 +78,10 @@ export class InProcessQueue implements Queue {
     return { waiting: this.#waiting.size, active: this.#running.size, delayed: 0 };
   }
 
+  async next(): Promise<string | undefined> {
+    return this.#waiting.keys().next().value;
+  }
+
   async cancel(taskId: string): Promise<Cancellation> {
     if (this.#waiting.delete(taskId)) return 'removed';
     const running = this.#running.get(taskId);

@@ -83,6 +83,8 @@ export interface Queue {
   cancel(taskId: string): Promise<Cancellation>;
   /** Undefined while it is unknown. Never rejects, and takes two seconds at most. */
   depth(): Promise<QueueDepth | undefined>;
+  /** The task that waits longest; undefined when none waits, or while it is unknown. Never rejects, as `depth`. */
+  next(): Promise<string | undefined>;
   /** Starts to hand out jobs. */
   start(work: JobWork): void;
   /** Hands out no more jobs, aborts the running ones and waits for them until the deadline. Safe to call twice. */

@@ -1,6 +1,5 @@
-import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
-import { COMPARED_ROWS, type ComparedRows, type Comparison, compareRuns } from '../compare/compare-runs.ts';
+import { COMPARED_ROWS, type ComparedRows, compareRuns } from '../compare/compare-runs.ts';
 import type { RunName } from '../compare/read-run.ts';
 import { sideOfText } from '../compare/side-name.ts';
 import { ATTEMPT_MAX, attemptIn } from '../model/attempt.ts';
@@ -63,32 +62,13 @@ function showComparison(reader: Reader, gate: WorkGate): Answer {
   return async (req, res) => {
     const id = checkId('task id', req.params.id);
     const query = readQuery(req.url ?? '', compareQuery);
-    const value = await compareFor(res, { reader, gate }, id, query);
-    if (value !== undefined) sendJson(res, { status: 200, value });
-  };
-}
-
-/** Undefined when the client has gone: two large files are not read for a client that has left. */
-async function compareFor(
-  res: ServerResponse,
-  { reader, gate }: { readonly reader: Reader; readonly gate: WorkGate },
-  id: string,
-  query: CompareQuery,
-): Promise<Comparison | undefined> {
-  const gone = new AbortController();
-  const leave = (): void => gone.abort();
-  res.once('close', leave);
-  try {
     const sides = sidesOf(id, query);
-    return await gate.run(gone.signal, () =>
-      compareRuns(reader, sides, { signal: gone.signal, rows: query.rows, words: wordsOf(query) }),
+    // Two large files are not read for a client that has left.
+    const compared = await gate.runFor(res, (signal) =>
+      compareRuns(reader, sides, { signal, rows: query.rows, words: wordsOf(query) }),
     );
-  } catch (error) {
-    if (gone.signal.aborted) return undefined;
-    throw error;
-  } finally {
-    res.off('close', leave);
-  }
+    if (compared !== undefined) sendJson(res, { status: 200, value: compared.value });
+  };
 }
 
 function sidesOf(id: string, query: CompareQuery): readonly [RunName, RunName] {

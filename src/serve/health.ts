@@ -1,9 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import type { Books } from '../books.ts';
+import { TasktrailError } from '../errors.ts';
 import { type JsonObject, objectOf } from '../model/json.ts';
 import { redactValue } from '../redact/redact.ts';
 import { sendJson } from './json-response.ts';
-import { createHandler, type HttpHandler } from './routes.ts';
+import { checkNoQuery } from './query.ts';
+import { createHandler, type HttpHandler, type Methods } from './routes.ts';
+
+/** Reads what `/readyz` says, and `queue` and `disk`, each null where there is none. */
+export type HealthReader = () => Promise<JsonObject>;
 
 export interface ServeHealthOptions {
   readonly books: Books;
@@ -37,6 +42,20 @@ export function serveHealth(options: ServeHealthOptions): HttpHandler {
     },
     {},
   );
+}
+
+/** `GET /health`: where the API is mounted, for a page or a client that knows no other address. Its `status` says whether it is ready. */
+export function healthRoutes(readHealth: HealthReader | undefined): Readonly<Record<string, Methods>> {
+  return {
+    '/health': {
+      GET: async (req, res) => {
+        checkNoQuery(req);
+        if (readHealth === undefined)
+          throw new TasktrailError('ERR_NOT_CONFIGURED', 'this server does not say how it is');
+        sendJson(res, { status: 200, value: await readHealth() });
+      },
+    },
+  };
 }
 
 /** The state of the process, redacted: reasons name files and addresses, and counters the names of services. */

@@ -6,6 +6,7 @@ import type { Flow, FlowWindow, TaskDocument, TaskFlow, WindowQuery } from '../m
 import { taskTraceLinks } from '../model/trace-url.ts';
 import { compareRoutes } from './compare.ts';
 import { type OpenApiPlace, openApiRoutes } from './contract/show.ts';
+import { type HealthReader, healthRoutes } from './health.ts';
 import { checkPageRequest, type Intake, readTaskOrder } from './intake.ts';
 import { arrayText, type JsonEntry, objectText, sendJson, streamJson } from './json-response.ts';
 import { notificationRoutes } from './notifications.ts';
@@ -15,14 +16,17 @@ import { type Answer, createHandler, type HttpHandler, type Methods, type Routed
 import { type StreamLimits, StreamRooms } from './stream/rooms.ts';
 import { type StreamTimes, streamRoutes } from './stream/routes.ts';
 import { readWindowQuery, windowLinks } from './stream/window-query.ts';
-import { readStatsQuery, readTaskQuery } from './task-query.ts';
+import { readFacetsQuery, readStatsQuery, readTaskQuery } from './task-query.ts';
 import { webhookRoutes } from './webhooks.ts';
+import { WorkGate } from './work-gate.ts';
 import { workflowLinks, workflowRoutes } from './workflows.ts';
 
 export interface ServeLogsOptions {
   readonly reader: Reader;
   /** Without it `POST /tasks` answers 503. */
   readonly intake?: Intake | undefined;
+  /** What `GET /health` answers. Without it 503. */
+  readonly readHealth?: HealthReader | undefined;
   /** When given, requests need `Authorization: Bearer <token>`; GET and HEAD also accept it as a Basic password. */
   readonly token?: string | undefined;
   /** Origins whose pages may ask, as in `Config.corsOrigins`. Default: none. */
@@ -59,6 +63,9 @@ const PARTS: readonly Part[] = [
   { key: 'final_result', document: 'final-result' },
 ];
 
+/** A search may look into the files of many tasks: some seconds of reading and of one core. A page asks three at once. */
+const SEARCH_LIMITS = { runningMax: 6, waitingMax: 100 };
+
 const SKIPPED_HEADER = 'Task-Logs-Skipped-Lines';
 const LINES_HEADER = 'Task-Logs-Lines';
 const FIRST_LINE_HEADER = 'Task-Logs-First-Line';
@@ -68,16 +75,18 @@ const LEFT_OUT_HEADER = 'Task-Logs-Left-Out';
 const LEFT_OUT_MAX = 200;
 
 /**
- * The REST API: `/tasks`, `/workflows`, `/events`, `/webhooks`, `/notifications`, `/stats`, `/stream` and `/openapi.json`, for Express 4,
+ * The REST API: `/tasks`, `/workflows`, `/events`, `/webhooks`, `/notifications`, `/stats`, `/facets`, `/health`, `/stream` and `/openapi.json`, for Express 4,
  * Express 5 or a plain node:http server.
  */
 export function serveLogs(options: ServeLogsOptions): LogsHandler {
-  const { reader, intake, traceUrls = [], streams = {}, token } = options;
+  const { reader, intake, readHealth, traceUrls = [], streams = {}, token } = options;
   const { openApi = { version: '0', isService: false } } = options;
   const rooms = new StreamRooms(streams);
+  const searches = new WorkGate('searches', SEARCH_LIMITS);
   const routes: Record<string, Methods> = {
-    '/tasks': { GET: listTasks(reader), POST: submitTask(intake) },
-    '/stats': { GET: countTasks(reader) },
+    '/tasks': { GET: listTasks(reader, searches), POST: submitTask(intake) },
+    '/stats': { GET: countTasks(reader, searches) },
+    '/facets': { GET: countFacets(reader, searches) },
     '/tasks/:id': { GET: showTask(reader, traceUrls) },
     '/tasks/:id/trace': { GET: showTrace(reader) },
     '/tasks/:id/cancel': { POST: cancelTask(intake) },
@@ -86,6 +95,7 @@ export function serveLogs(options: ServeLogsOptions): LogsHandler {
     ...workflowRoutes(reader, traceUrls),
     ...webhookRoutes(reader),
     ...notificationRoutes(reader),
+    ...healthRoutes(readHealth),
     ...streamRoutes(reader, rooms, streams),
     ...openApiRoutes(openApi, token !== undefined),
   };
@@ -99,22 +109,43 @@ export function serveLogs(options: ServeLogsOptions): LogsHandler {
   });
 }
 
-function listTasks(reader: Reader): Answer {
+function listTasks(reader: Reader, gate: WorkGate): Answer {
   return async (req, res) => {
     const url = req.url ?? '';
-    const page = await reader.listTasks({ ...readTaskQuery(url), asked: askedOf(url) });
-    sendJson(res, { status: 200, value: { items: page.items, next_cursor: page.nextCursor } });
+    const query = { ...readTaskQuery(url), asked: askedOf(url) };
+    // Other lists are pages of the order that the files have.
+    const isSearch = query.q !== undefined || (query.sort ?? 'created') !== 'created';
+    const listed = isSearch
+      ? await gate.runFor(res, (signal) => reader.listTasks(query, signal))
+      : { value: await reader.listTasks(query) };
+    if (listed === undefined) return;
+    const { items, nextCursor } = listed.value;
+    sendJson(res, { status: 200, value: { items, next_cursor: nextCursor } });
   };
 }
 
-function countTasks(reader: Reader): Answer {
+function countTasks(reader: Reader, gate: WorkGate): Answer {
   return async (req, res) => {
     const query = readStatsQuery(req.url ?? '');
-    if (reader.countTasks === undefined)
-      throw new TasktrailError('ERR_NOT_CONFIGURED', 'the reader of this server does not count');
-    const { rows, leftOut } = await reader.countTasks(query);
+    if (reader.countTasks === undefined) throw doesNotCount();
+    const counted = await gate.runFor(res, async (signal) => reader.countTasks?.(query, signal));
+    if (counted?.value === undefined) return;
+    const { rows, leftOut } = counted.value;
     sendJson(res, { status: 200, value: { group_by: query.groupBy, rows, left_out: leftOut } });
   };
+}
+
+function countFacets(reader: Reader, gate: WorkGate): Answer {
+  return async (req, res) => {
+    const query = readFacetsQuery(req.url ?? '');
+    if (reader.countFacets === undefined) throw doesNotCount();
+    const counted = await gate.runFor(res, async (signal) => reader.countFacets?.(query, signal));
+    if (counted?.value !== undefined) sendJson(res, { status: 200, value: { facets: counted.value } });
+  };
+}
+
+function doesNotCount(): TasktrailError {
+  return new TasktrailError('ERR_NOT_CONFIGURED', 'the reader of this server does not count');
 }
 
 function submitTask(intake: Intake | undefined): Answer {

@@ -3,6 +3,8 @@ import type { EventStream, TasksToFollow } from '../model/event-stream.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { NotificationPage, NotificationQuery } from '../model/notification.ts';
 import type {
+  FacetCounts,
+  FacetsQuery,
   Flow,
   FlowWindow,
   StatsPage,
@@ -28,12 +30,14 @@ export interface Reader {
   readManifest?(taskId: string): Promise<string | undefined>;
   /** The spans of a task as JSON texts. Undefined without the task. */
   openTrace(taskId: string): Promise<Flow | undefined>;
-  /** `ERR_INPUT_INVALID` for an invalid cursor. */
-  listTasks(query: TaskQuery): Promise<TaskPage>;
+  /** `ERR_INPUT_INVALID` for an invalid cursor. Rejects with the reason of `signal` once it is aborted. */
+  listTasks(query: TaskQuery, signal?: AbortSignal): Promise<TaskPage>;
   /** What a task waits for that is not over, by its metadata; null for one that is. Absent: it is not known. */
   activityOf?(metadata: JsonObject): Promise<JsonObject | null>;
   /** Numbers of tasks by group. Without it there are none: `ERR_NOT_CONFIGURED`. */
-  countTasks?(query: StatsQuery): Promise<StatsPage>;
+  countTasks?(query: StatsQuery, signal?: AbortSignal): Promise<StatsPage>;
+  /** The values of fields, as `countTasks`. */
+  countFacets?(query: FacetsQuery, signal?: AbortSignal): Promise<readonly FacetCounts[]>;
   /** `ERR_INPUT_INVALID` for an invalid cursor. */
   listDeliveries(query: DeliveryQuery): Promise<DeliveryPage>;
   /** Without it there are none: `ERR_NOT_CONFIGURED`. `ERR_INPUT_INVALID` for an invalid cursor. */

@@ -1,10 +1,13 @@
 import { z } from 'zod';
 import { TASK_STATUSES } from '../model/documents.ts';
 import {
+  type FacetsQuery,
   STATS_GROUPS,
   type StatsGroup,
   type StatsQuery,
+  TASK_FACETS,
   TASK_SORTS,
+  type TaskFacet,
   type TaskFilter,
   type TaskQuery,
 } from '../model/task-reading.ts';
@@ -61,6 +64,21 @@ const groups: z.ZodType<readonly StatsGroup[]> = written(
 export const statsQuery: z.ZodType<TaskFilter & { readonly group_by: readonly StatsGroup[] }> =
   z.strictObject({ ...taskFilters, group_by: groups });
 
+const OF_RULE = `must be some of ${TASK_FACETS.join(', ')}, separated by commas`;
+
+const facets: z.ZodType<readonly TaskFacet[]> = written(
+  z.string({ error: OF_RULE }).transform((value, context) => {
+    const names = value.split(',');
+    const known = names.flatMap((name) => TASK_FACETS.filter((facet) => facet === name));
+    if (known.length !== names.length || new Set(known).size !== known.length) context.addIssue(OF_RULE);
+    return known;
+  }),
+  { type: 'string', description: `some of ${TASK_FACETS.join(', ')}, separated by commas` },
+);
+
+/** The parameters of `GET /facets`. */
+export const facetsQuery: z.ZodType<FacetsQuery> = z.strictObject({ ...taskFilters, of: facets });
+
 /** The query of `GET /tasks`. Throws `ERR_INPUT_INVALID` naming an invalid or unknown parameter. */
 export function readTaskQuery(url: string): TaskQuery {
   return readQuery(url, taskListQuery);
@@ -70,4 +88,9 @@ export function readTaskQuery(url: string): TaskQuery {
 export function readStatsQuery(url: string): StatsQuery {
   const { group_by: groupBy, ...rest } = readQuery(url, statsQuery);
   return { ...rest, groupBy };
+}
+
+/** The query of `GET /facets`, as `readTaskQuery`. */
+export function readFacetsQuery(url: string): FacetsQuery {
+  return readQuery(url, facetsQuery);
 }

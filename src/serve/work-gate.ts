@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { ProblemError } from './problem.ts';
 
 export interface WorkLimits {
@@ -29,6 +30,25 @@ export class WorkGate {
       return await work();
     } finally {
       this.#leave();
+    }
+  }
+
+  /** As `run`, for the client of an answer. Undefined when it has gone: the work that is no longer wanted is not begun, or its signal ends it. */
+  async runFor<T>(
+    res: ServerResponse,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<{ readonly value: T } | undefined> {
+    const gone = new AbortController();
+    const leave = (): void => gone.abort();
+    res.once('close', leave);
+    if (res.destroyed) leave();
+    try {
+      return { value: await this.run(gone.signal, () => work(gone.signal)) };
+    } catch (error) {
+      if (gone.signal.aborted) return undefined;
+      throw error;
+    } finally {
+      res.off('close', leave);
     }
   }
 

@@ -43,12 +43,15 @@ function listWorkflows(reader: Reader, traceUrls: readonly string[]): Answer {
 function showWorkflow(reader: Reader, traceUrls: readonly string[]): Answer {
   return async (req, res) => {
     checkNoQuery(req);
-    const { state, events, document, upload } = await readFound(reader, req);
+    const { state, events, document, upload, waitsFor = null } = await readFound(reader, req);
     const { workflow_id, task_ids, trace_id } = state;
     const links = linksOf(req.baseUrl, { workflow_id, task_ids, trace_id }, traceUrls);
     // For these two names the fields of the document win: they belong to the event that ended the workflow.
     const end = document && { attempt: document.attempt, trace_id: document.trace_id ?? state.trace_id };
-    sendJson(res, { status: 200, value: { ...document, ...state, ...end, events, upload, links } });
+    sendJson(res, {
+      status: 200,
+      value: { ...document, ...state, ...end, waits_for: waitsFor, events, upload, links },
+    });
   };
 }
 

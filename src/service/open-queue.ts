@@ -1,9 +1,12 @@
 import type { Books } from '../books.ts';
 import type { Config } from '../config/config.ts';
+import type { JsonObject } from '../model/json.ts';
 import { openBullmqQueue } from '../queue/bullmq/bullmq-queue.ts';
 import type { TaskClaims } from '../queue/bullmq/task-claims.ts';
 import { InProcessQueue } from '../queue/in-process-queue.ts';
 import type { Queue } from '../queue/queue.ts';
+import { redact } from '../redact/redact.ts';
+import type { Reader } from '../serve/reader.ts';
 import { directoryId } from '../store/directory-id.ts';
 
 const QUEUE_NAME = 'agent';
@@ -46,4 +49,24 @@ export async function openQueue(
       await queue.close(deadlineMs);
     },
   };
+}
+
+/** How many jobs wait and run, and which is next. Counts are null while the queue cannot be asked. */
+export async function readQueue(queue: Queue, reader: Pick<Reader, 'readDocument'>): Promise<JsonObject> {
+  const [depth, next] = await Promise.all([queue.depth(), queue.next()]);
+  return {
+    name: queue.name,
+    system: queue.system,
+    problem: queue.problem === undefined ? null : redact(queue.problem),
+    waiting: depth?.waiting ?? null,
+    running: depth?.active ?? null,
+    delayed: depth?.delayed ?? null,
+    oldest: next === undefined ? null : { task_id: next, created_at: await createdAt(reader, next) },
+  };
+}
+
+async function createdAt(reader: Pick<Reader, 'readDocument'>, taskId: string): Promise<string | null> {
+  // Redis may have the job of another log directory.
+  const metadata = await reader.readDocument(taskId, 'metadata').catch(() => undefined);
+  return typeof metadata?.created_at === 'string' ? metadata.created_at : null;
 }

@@ -151,6 +151,7 @@ async function openService(parts: ServiceParts): Promise<Service> {
       config,
       trail,
       intake,
+      queue,
       claims: claims && createWebhookClaims({ claims, reader: trail.reader }),
       memory: await openDeliveryMemory(config, {
         jobs,

@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import { serveMcp } from '../mcp/serve-mcp.ts';
 import type { JsonObject } from '../model/json.ts';
 import { servePage } from '../page/serve-page.ts';
+import type { Queue } from '../queue/queue.ts';
 import { readinessOf, serveHealth } from '../serve/health.ts';
 import { serveLogs } from '../serve/logs.ts';
 import { serveMetrics } from '../serve/metrics.ts';
@@ -14,12 +15,14 @@ import { checkOrigin } from '../system/http/origin.ts';
 import { checkLease } from '../system/lease-guard.ts';
 import { loadOptional } from '../system/optional-package.ts';
 import { readVersion } from '../system/version.ts';
+import { readDiskUse } from '../trail/disk-use.ts';
 import type { Trail } from '../trail/trail.ts';
 import { receiveWebhooks, type WebhookHandler } from '../webhooks/receive-webhooks.ts';
 import { createLedger, type LedgerOptions } from '../webhooks/repeats/ledger.ts';
 import type { ProofSource } from '../webhooks/repeats/proofs.ts';
 import type { SharedClaims } from '../webhooks/repeats/shared-claims.ts';
 import { commandNames, planFor } from './commands.ts';
+import { readQueue } from './open-queue.ts';
 import type { TaskIntake } from './task-intake.ts';
 
 const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -40,6 +43,7 @@ export interface WebAppParts {
   readonly config: Config;
   readonly trail: Trail;
   readonly intake: TaskIntake;
+  readonly queue: Queue;
   /** Shared with the other processes that receive the same webhooks. */
   readonly claims?: SharedClaims | undefined;
   /** What makes the deliveries of earlier processes known. */
@@ -62,7 +66,7 @@ export interface WebApp {
 
 /** The routes of the service: webhooks, REST, health and metrics. */
 export function createWebApp(parts: WebAppParts): WebApp {
-  const { createExpress, config, trail, intake, readMetrics, log } = parts;
+  const { createExpress, config, trail, intake, queue, readMetrics, log } = parts;
   const onError = (error: unknown): void => log(`unexpected error: ${stackOf(error)}`);
   const app = createExpress();
   app.disable('x-powered-by');
@@ -90,9 +94,16 @@ export function createWebApp(parts: WebAppParts): WebApp {
   });
   app.use(serveMetrics({ readText: readMetrics, token, onError }));
   const openApi = { version: readVersion(), isService: true };
-  const logs = serveLogs({ reader: trail.reader, intake, token, traceUrls, onError, openApi });
-  app.use('/api', logs);
   const readHealth = async (): Promise<JsonObject> => ({ ...readinessOf(trail.books), version });
+  const logs = serveLogs({
+    ...{ reader: trail.reader, intake, token, traceUrls, onError, openApi },
+    readHealth: async () => ({
+      ...(await readHealth()),
+      queue: await readQueue(queue, trail.reader),
+      disk: await readDiskUse(config),
+    }),
+  });
+  app.use('/api', logs);
   app.use(serveMcp({ reader: trail.reader, readHealth, token, corsOrigins, version, onError }));
   // As for the API.
   const checkRequest = (req: IncomingMessage): void => {

@@ -100,6 +100,7 @@ export async function openTrail(
   let thread: HolderThread | undefined;
   const own: AskedIndex = {
     list: (request) => keptAlive(thread?.search('list', request)),
+    facets: (request) => keptAlive(thread?.search('facets', request)),
     stats: (request) => keptAlive(thread?.search('stats', request)),
     records: (request) => keptAlive(thread?.search('records', request)),
   };

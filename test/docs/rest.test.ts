@@ -126,13 +126,13 @@ test('docs/rest.md documents every field of responses that are not stored files'
 });
 
 /** Beside each other parameter. */
-const REQUIRED: Readonly<Record<string, string>> = { with: 'w' };
+const REQUIRED: Readonly<Record<string, string>> = { with: 'w', of: 'status' };
 
 const VALUES: Readonly<Record<string, string>> = {
   ...{ status: 'completed', outcome: 'accepted', type: 'step_start' },
   ...{ since: '2026-01-01', until: '2026-01-01T00:00:00Z', limit: '5', tail: '5', list: 'true' },
   ...{ cost_min: '0.5', cost_max: '2', duration_min: '1', duration_max: '60' },
-  ...{ state: 'pending', sort: 'cost', group_by: 'day,agent', q: 'word%20cost:%3E1' },
+  ...{ state: 'pending', sort: 'cost', group_by: 'day,agent', of: 'status,repo', q: 'word%20cost:%3E1' },
   ...{ attempt: '1', with_attempt: '1', rows: 'all' },
 };
 

@@ -12,7 +12,9 @@ async function serve(): Promise<number> {
   const none = async (): Promise<undefined> => undefined;
   const config = { logDir, workflowDir: join(logDir, '_workflow'), s3: undefined, notify: [] };
   return listen(
-    serveLogs({ reader: searchingReader(config, () => ({ list: none, stats: none, records: none })) }),
+    serveLogs({
+      reader: searchingReader(config, () => ({ list: none, facets: none, stats: none, records: none })),
+    }),
   );
 }
 
@@ -42,6 +44,12 @@ test.each([
   '/stats?group_by=day,day',
   '/stats?group_by=day,agent,model,repo',
   '/stats?limit=5',
+  '/facets',
+  '/facets?of=',
+  '/facets?of=day',
+  '/facets?of=status,status',
+  '/facets?of=status&group_by=agent',
+  '/facets?of=status&q=cost:much',
 ])('%s is refused', async (path) => {
   expect((await ask(await serve(), path)).status).toBe(400);
 });
@@ -67,6 +75,24 @@ test('numbers are counted by group', async () => {
     { status: 'completed', count: 1 },
     { status: 'failed', count: 1, cost_usd: 2 },
   ]);
+});
+
+test('the values of fields are counted in one request', async () => {
+  const port = await serve();
+  const got = await ask(port, '/facets?of=status,repo&q=status:failed');
+  expect(got.json()).toEqual({
+    facets: [
+      {
+        field: 'status',
+        values: [
+          { value: 'completed', count: 1 },
+          { value: 'failed', count: 1 },
+        ],
+        left_out: 0,
+      },
+      { field: 'repo', values: [{ value: null, count: 1 }], left_out: 0 },
+    ],
+  });
 });
 
 test('a cursor of another query is refused by the lists of deliveries and workflows too', async () => {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import type { WorkflowFact } from '../../src/project/change.ts';
 import { serveLogs } from '../../src/serve/logs.ts';
 import { createReader } from '../../src/store/read/reader.ts';
 import { documentOf, fact, foldOf, wholeRun, writeWorkflow } from '../support/workflow-files.ts';
@@ -52,6 +53,7 @@ test('an ended workflow has its document, state, events and links', async () => 
     ...foldOf(ID, facts).state,
     ...document,
     trace_id: foldOf(ID, facts).state.trace_id,
+    waits_for: null,
     upload: { status: 'verified', url: 's3://b/k', revision: 3, verified_at: uploaded.verified_at },
     links: {
       self: `/workflows/${ID}`,
@@ -142,12 +144,43 @@ test('an empty or missing directory is an empty list', async () => {
   expect(await list(port)).toEqual({ items: [], next_cursor: null });
 });
 
+test('what waits for an approval or for input says for what, and since when', async () => {
+  const { port, month } = await serve();
+  const begun = wholeRun(ID).slice(0, 3);
+  const request = { phase: 'architect', prompt: 'go on with build?' };
+  const asked = fact(ID, 6, { event_type: 'approval_request', payload: request });
+  const later = fact(ID, 7, { event_type: 'approval_request', payload: { prompt: 'and deploy?' } });
+  const granted = fact(ID, 8, { event_type: 'approval_granted', payload: request });
+  const waits = async (facts: readonly WorkflowFact[]): Promise<unknown> => {
+    writeWorkflow(month, ID, { facts });
+    const { waits_for: found } = (await ask(port, `/workflows/${ID}`)).json();
+    expect((await list(port)).items).toMatchObject([{ waits_for: found }]);
+    return found;
+  };
+  expect(await waits(begun)).toBeNull();
+  expect(await waits([...begun, asked, later])).toEqual({
+    kind: 'approval',
+    name: 'go on with build?',
+    since: asked.timestamp,
+  });
+  expect(await waits([...begun, asked, later, granted])).toMatchObject({ name: 'and deploy?' });
+  const paused = fact(ID, 6, {
+    event_type: 'step_complete',
+    payload: { phase: 'architect', step: { name: 'generate-spec', status: 'pending_input' } },
+  });
+  expect(await waits([...begun, paused])).toEqual({
+    kind: 'input',
+    name: 'generate-spec',
+    since: paused.timestamp,
+  });
+});
+
 test('an item of the list has the state of a workflow without its phases and steps', async () => {
   const { port, month } = await serve();
   writeWorkflow(month, ID, { facts: wholeRun(ID) });
   const { levels: _levels, ...state } = foldOf(ID, wholeRun(ID)).state;
   const links = { self: `/workflows/${ID}`, events: `/workflows/${ID}/events`, tasks: {} };
-  expect((await list(port)).items).toEqual([{ ...state, links }]);
+  expect((await list(port)).items).toEqual([{ ...state, waits_for: null, links }]);
 });
 
 test('90 workflows, many of one moment, are paged newest first without a repeat or a gap', {

@@ -39,6 +39,7 @@ async function open(): Promise<Opened> {
     config,
     trail,
     intake,
+    queue,
     readMetrics: async () => '',
     log: () => {},
   });

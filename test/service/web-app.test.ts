@@ -6,6 +6,7 @@ import { TaskIntake } from '../../src/service/task-intake.ts';
 import { type CreateExpress, createWebApp, loadExpress } from '../../src/service/web-app.ts';
 import { setLeaseGuard } from '../../src/system/lease-guard.ts';
 import { tempDir } from '../support/log-dir.ts';
+import { jobOf } from '../support/queue-contract.ts';
 import { rawHttp, rawRequest } from '../support/raw-http.ts';
 import { listen, openTrail } from '../support/receiver.ts';
 
@@ -16,11 +17,13 @@ async function open(env: Record<string, string> = {}, createExpress?: CreateExpr
   onTestFinished(() => trail.shutdown());
   const { config, reader } = trail;
   const queue = new InProcessQueue({ name: 'agent', concurrency: 1 });
+  for (const id of ['task-1', 'task-2']) await queue.push(jobOf(id));
   const { app, webhooks } = createWebApp({
     createExpress: createExpress ?? (await loadExpress('this test')),
     config,
     trail,
     intake: new TaskIntake({ config, queue, reader }),
+    queue,
     readMetrics: async () => 'tasktrail_x 1\n',
     log: () => {},
   });
@@ -61,6 +64,20 @@ test.each<[string, CreateExpress | undefined]>([
     expect(await get(`${url}/healthz`)).toMatchObject({ status: 200, poweredBy: undefined });
     expect((await get(`${url}/metrics`)).text).toBe('tasktrail_x 1\n');
     expect((await get(`${url}/api/tasks`)).status).toBe(200);
+    expect((await get(`${url}/api/health?x=1`)).status).toBe(400);
+    expect(JSON.parse((await get(`${url}/api/health`)).text)).toEqual({
+      ...JSON.parse((await get(`${url}/readyz`)).text),
+      queue: {
+        ...{ name: 'agent', system: 'in_process', problem: null, waiting: 2, running: 0, delayed: 0 },
+        oldest: { task_id: 'task-1', created_at: null },
+      },
+      disk: {
+        path: expect.any(String),
+        free_bytes: expect.any(Number),
+        bytes: expect.any(Number),
+        journal_bytes: expect.any(Number),
+      },
+    });
     const unknown = await get(`${url}/no/such/path`);
     expect(unknown.status).toBe(404);
     expect(JSON.parse(unknown.text)).toMatchObject({ code: 'ERR_NOT_FOUND' });
@@ -84,7 +101,7 @@ test('without a token a run is exported under loopback names only', async () => 
   expect((await get(`${url}/tasks/task-1/export`)).status).toBe(404);
 });
 
-test.each(['/api/tasks', '/metrics'])(
+test.each(['/api/tasks', '/api/health', '/metrics'])(
   'without a token %s refuses another name, as after DNS rebinding',
   async (path) => {
     const url = await open();

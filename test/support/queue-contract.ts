@@ -173,12 +173,15 @@ export function queueContract(name: string, { open }: QueueFactory): void {
   test(`${name}: the depth counts waiting and running jobs`, async () => {
     const queue = await open(1);
     expect(await queue.depth()).toEqual({ waiting: 0, active: 0, delayed: 0 });
+    expect(await queue.next()).toBeUndefined();
     const ends: (() => void)[] = [];
     for (const id of ['task-1', 'task-2', 'task-3']) await queue.push(jobOf(id));
     expect(await queue.depth()).toEqual({ waiting: 3, active: 0, delayed: 0 });
+    expect(await queue.next()).toBe('task-1');
     queue.start(() => new Promise<void>((resolve) => ends.push(resolve)));
     await until(() => ends.length === 1, 'the first job');
     expect(await queue.depth()).toEqual({ waiting: 2, active: 1, delayed: 0 });
+    expect(await queue.next()).toBe('task-2');
     await until(async () => {
       ends.pop()?.();
       const depth = await queue.depth();

@@ -3,6 +3,7 @@ import type { CallOptions, Operation, StreamOptions } from '../operation.ts';
 import type {
   CompareTaskQuery,
   GetAgentOutputQuery,
+  GetFacetsQuery,
   GetStatsQuery,
   GetWebhookFlowQuery,
   GetWorkflowEventsQuery,
@@ -21,9 +22,11 @@ import type {
   Comparison,
   Delivery,
   DeliveryPage,
+  Facets,
   FinalResult,
   FullTask,
   Health,
+  HealthReport,
   ListReset,
   Notification,
   NotificationPage,
@@ -57,6 +60,8 @@ export interface Operations {
   listTasks(query?: ListTasksQuery, options?: CallOptions): Promise<TaskPage>;
   /** Numbers of tasks by group: `GET /api/stats`. */
   getStats(query?: GetStatsQuery, options?: CallOptions): Promise<Stats>;
+  /** The values of fields, each with its number of tasks: `GET /api/facets`. */
+  getFacets(query: GetFacetsQuery, options?: CallOptions): Promise<Facets>;
   /** Queue a task: `POST /api/tasks`. */
   submitTask(body: SubmitTaskBody, options?: CallOptions): Promise<TaskAccepted>;
   /** One task: `GET /api/tasks/{id}`. */
@@ -127,6 +132,8 @@ export interface Operations {
   listNotifications(query?: ListNotificationsQuery, options?: CallOptions): Promise<NotificationPage>;
   /** List the receivers of notifications: `GET /api/notifications/receivers`. */
   listNotificationReceivers(options?: CallOptions): Promise<NotificationReceiverPage>;
+  /** Readiness, counters, queue and disk: `GET /api/health`. */
+  getHealthReport(options?: CallOptions): Promise<HealthReport>;
   /** This document: `GET /api/openapi.json`. */
   getOpenApi(options?: CallOptions): Promise<{ readonly openapi: string; readonly [more: string]: unknown }>;
   /** Whether the process answers: `GET /healthz`. */
@@ -158,6 +165,7 @@ export interface PagedOperations {
 export const OPERATIONS: Readonly<Record<keyof Operations, Operation>> = {
   listTasks: { method: 'GET', path: '/api/tasks', answer: 'json', hasQuery: true, paging: 'cursor' },
   getStats: { method: 'GET', path: '/api/stats', answer: 'json', hasQuery: true },
+  getFacets: { method: 'GET', path: '/api/facets', answer: 'json', hasQuery: true },
   submitTask: { method: 'POST', path: '/api/tasks', answer: 'json', hasBody: true },
   getTask: { method: 'GET', path: '/api/tasks/{id}', answer: 'json' },
   cancelTask: { method: 'POST', path: '/api/tasks/{id}/cancel', answer: 'json' },
@@ -180,6 +188,7 @@ export const OPERATIONS: Readonly<Record<keyof Operations, Operation>> = {
   listEvents: { method: 'GET', path: '/api/events', answer: 'json', hasQuery: true, paging: 'after' },
   listNotifications: { method: 'GET', path: '/api/notifications', answer: 'json', hasQuery: true, paging: 'cursor' },
   listNotificationReceivers: { method: 'GET', path: '/api/notifications/receivers', answer: 'json' },
+  getHealthReport: { method: 'GET', path: '/api/health', answer: 'json' },
   getOpenApi: { method: 'GET', path: '/api/openapi.json', answer: 'json' },
   getHealth: { method: 'GET', path: '/healthz', answer: 'json' },
   getReadiness: { method: 'GET', path: '/readyz', answer: 'json', alsoAnswers: [503] },

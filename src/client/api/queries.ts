@@ -42,6 +42,26 @@ type GetStatsQuery = {
   readonly group_by?: string | undefined;
 };
 
+type GetFacetsQuery = {
+  readonly status?: string | undefined;
+  readonly source?: string | undefined;
+  readonly provider?: string | undefined;
+  readonly agent?: string | undefined;
+  readonly model?: string | undefined;
+  readonly command?: string | undefined;
+  readonly repo?: string | undefined;
+  readonly workflow_id?: string | undefined;
+  readonly error_type?: string | undefined;
+  readonly cost_min?: number | undefined;
+  readonly cost_max?: number | undefined;
+  readonly duration_min?: number | undefined;
+  readonly duration_max?: number | undefined;
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+  readonly q?: string | undefined;
+  readonly of: string;
+};
+
 type SubmitTaskBody = {
   readonly message: string;
   readonly agent?: string;
@@ -156,6 +176,7 @@ type ListNotificationsQuery = {
 export type {
   ListTasksQuery,
   GetStatsQuery,
+  GetFacetsQuery,
   SubmitTaskBody,
   StreamTaskQuery,
   CompareTaskQuery,

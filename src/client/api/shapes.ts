@@ -111,6 +111,14 @@ type DeliveryPage = {
   readonly next_cursor: string | null;
 };
 
+type Facets = {
+  readonly facets: readonly ({
+    readonly field: 'status' | 'agent' | 'repo' | 'model' | 'command' | 'provider' | 'source' | 'error_type';
+    readonly values: readonly ({ readonly value: string | null; readonly count: number })[];
+    readonly left_out: number;
+  })[];
+};
+
 type FinalResult = {
   readonly success: boolean;
   readonly result: string | null;
@@ -146,6 +154,29 @@ type FullTask = {
 };
 
 type Health = { readonly status: 'ok'; readonly version?: string };
+
+type HealthReport = {
+  readonly status: 'ready' | 'not_ready';
+  readonly reasons?: Readonly<Record<string, string>>;
+  readonly notices?: Readonly<Record<string, string>>;
+  readonly books?: Books;
+  readonly version?: string;
+  readonly queue: {
+    readonly name: string;
+    readonly system: string;
+    readonly problem: string | null;
+    readonly waiting: number | null;
+    readonly running: number | null;
+    readonly delayed: number | null;
+    readonly oldest: { readonly task_id: string; readonly created_at: string | null } | null;
+  } | null;
+  readonly disk: {
+    readonly path: string;
+    readonly free_bytes: number;
+    readonly bytes: number;
+    readonly journal_bytes: number | null;
+  } | null;
+};
 
 type ListReset = { readonly reason: string };
 
@@ -500,6 +531,7 @@ type Workflow = {
   readonly opened_by?: 'agent' | 'anonymous';
   readonly levels: readonly WorkflowLevel[];
   readonly revision?: number;
+  readonly waits_for: WorkflowWait | null;
   readonly events: readonly WorkflowEvent[];
   readonly upload?: Upload;
   readonly links: WorkflowLinks;
@@ -549,6 +581,7 @@ type WorkflowItem = {
   readonly measured: Measured;
   readonly completeness: Completeness;
   readonly opened_by?: 'agent' | 'anonymous';
+  readonly waits_for: WorkflowWait | null;
   readonly upload?: Upload;
   readonly links: WorkflowLinks;
 };
@@ -599,6 +632,12 @@ type WorkflowState = {
   readonly levels: readonly WorkflowLevel[];
 };
 
+type WorkflowWait = {
+  readonly kind: 'approval' | 'input';
+  readonly name: string | null;
+  readonly since: string | null;
+};
+
 export type {
   Books,
   ComparedDifference,
@@ -609,9 +648,11 @@ export type {
   Completeness,
   Delivery,
   DeliveryPage,
+  Facets,
   FinalResult,
   FullTask,
   Health,
+  HealthReport,
   ListReset,
   Measured,
   Notification,
@@ -647,4 +688,5 @@ export type {
   WorkflowLinks,
   WorkflowPage,
   WorkflowState,
+  WorkflowWait,
 };

@@ -10,7 +10,7 @@ import type { Refusal } from '../redis-refusal.ts';
 import { queueUnavailable } from '../unavailable.ts';
 import { isAccepted } from './acceptance.ts';
 import type { Bullmq, QueueKeys } from './bullmq-internals.ts';
-import { isOpenState, jobIdOf } from './bullmq-job.ts';
+import { isOpenState, jobIdOf, taskIdOf } from './bullmq-job.ts';
 import { BullmqWorker } from './bullmq-worker.ts';
 import { FlushDetector } from './flush-detector.ts';
 import { clearCancelled, markCancelled, readMarks } from './job-marks.ts';
@@ -177,6 +177,17 @@ class BullmqQueue implements RedisQueue {
       return { waiting: waiting + paused + prioritized, active, delayed };
     } catch {
       // ERR_QUEUE_UNAVAILABLE: the connection was lost just now, or the queue is closed.
+      return undefined;
+    }
+  }
+
+  async next(): Promise<string | undefined> {
+    if (this.problem !== undefined) return undefined;
+    try {
+      const [job] = await this.#ask(() => this.#queue.getJobs(['waiting'], 0, 0, true));
+      return taskIdOf(job?.id);
+    } catch {
+      // As in `depth`.
       return undefined;
     }
   }

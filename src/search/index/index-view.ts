@@ -1,8 +1,10 @@
+import type { FacetCounts } from '../../model/task-reading.ts';
 import { listByIndex, type UseIndex } from '../list/index-list.ts';
 import type { ListRequest, PlacePage } from '../list/places.ts';
 import type { RecordFiles } from '../record/record-files.ts';
 import { type RecordPage, type RecordRequest, recordsByIndex } from '../record/record-lists.ts';
 import type { TaskFiles } from '../searched-files.ts';
+import { type FacetsRequest, facetsByIndex } from '../stats/task-facets.ts';
 import { countByIndex, type StatsRequest, type StatsRows } from '../stats/task-stats.ts';
 import type { Driver } from './driver/driver.ts';
 import { loadDriver } from './driver/load-driver.ts';
@@ -21,6 +23,7 @@ export interface IndexViewOptions {
 /** The index that another process keeps. Undefined answers: there is none that can be trusted now, the files have to answer. */
 export interface IndexView {
   list(request: ListRequest): Promise<PlacePage | undefined>;
+  facets(request: FacetsRequest): Promise<readonly FacetCounts[] | undefined>;
   stats(request: StatsRequest): Promise<StatsRows | undefined>;
   records(request: RecordRequest): Promise<RecordPage | undefined>;
 }
@@ -29,6 +32,7 @@ export function createIndexView(options: IndexViewOptions): IndexView {
   const { files, records } = options;
   return {
     list: (request) => withIndex(options, (use) => listByIndex(use, files, request)),
+    facets: (request) => withIndex(options, (use) => facetsByIndex(use, files, request)),
     stats: (request) => withIndex(options, (use) => countByIndex(use, files, request)),
     records: (request) => withIndex(options, (use) => recordsByIndex(use, records, request)),
   };

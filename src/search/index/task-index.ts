@@ -1,5 +1,5 @@
 import { sha256 } from '../../model/sha256.ts';
-import type { TaskSort } from '../../model/task-reading.ts';
+import type { TaskFacet, TaskSort } from '../../model/task-reading.ts';
 import { COST_SOURCES, COST_VERDICTS } from '../../project/genai/cost-basis.ts';
 import type { Place } from '../list/list-cursor.ts';
 import type { TaskSearch } from '../query/task-search.ts';
@@ -93,7 +93,7 @@ const NO_TOOLS: ReadonlyMap<string, number> = new Map();
 
 /** What is read of the rows that are counted: a text costs more than all numbers. */
 export interface RowNeeds {
-  readonly texts: readonly ('status' | 'provider' | 'agent' | 'model' | 'command' | 'repo')[];
+  readonly texts: readonly TaskFacet[];
   readonly tools: boolean;
   readonly workflows: boolean;
 }

@@ -19,17 +19,22 @@ export function isListed({ fields, terms }: TaskSearch): boolean {
 }
 
 /** A page of a list by the files alone: the same answer as by the index, and slower the more tasks there are. */
-export async function listByScan(files: TaskFiles, request: ListRequest): Promise<PlacePage> {
-  return request.sort === 'created' ? scanNewest(files, request) : scanSorted(files, request);
+export async function listByScan(
+  files: TaskFiles,
+  request: ListRequest,
+  signal?: AbortSignal,
+): Promise<PlacePage> {
+  return request.sort === 'created' ? scanNewest(files, request) : scanSorted(files, request, signal);
 }
 
-/** The rows of all tasks of a search. */
+/** The rows of all tasks of a search. Throws the reason of the signal once it is aborted. */
 export async function* scanRows(
   files: TaskFiles,
   search: TaskSearch,
-  after?: { readonly at: string; readonly id: string },
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<TaskRow> {
-  for await (const task of files.list({ ...listFilter(search), after })) {
+  for await (const task of files.list(listFilter(search))) {
+    signal?.throwIfAborted();
     const row = await matchingRow(files, task, search);
     if (row !== undefined) yield row;
   }
@@ -52,9 +57,13 @@ async function scanNewest(files: TaskFiles, { search, after, limit }: ListReques
   return pageOf(found, limit);
 }
 
-async function scanSorted(files: TaskFiles, { search, sort, after, limit }: ListRequest): Promise<PlacePage> {
+async function scanSorted(
+  files: TaskFiles,
+  { search, sort, after, limit }: ListRequest,
+  signal: AbortSignal | undefined,
+): Promise<PlacePage> {
   let best: Place[] = [];
-  for await (const row of scanRows(files, search)) {
+  for await (const row of scanRows(files, search, { signal })) {
     const place = placeOf(row, sort);
     if (after !== undefined && comparePlaces(after, place) >= 0) continue;
     best.push(place);

@@ -22,17 +22,19 @@ export interface TaskListsOptions {
 }
 
 /** Lists tasks: by the index when it answers, else by the files. Throws `ERR_INPUT_INVALID` for `q` and for a cursor. */
-export function createTaskLists(options: TaskListsOptions): (query: TaskQuery) => Promise<TaskPage> {
+export function createTaskLists(
+  options: TaskListsOptions,
+): (query: TaskQuery, signal?: AbortSignal) => Promise<TaskPage> {
   const { files, askIndex, now = Date.now } = options;
   const withActivity = (items: TaskPage['items']): Promise<TaskPage['items']> => {
     const activityOf = createTaskActivity(files, now);
     return inGroups(items, async (item) => ({ ...item, activity: await activityOf(item) }));
   };
-  return async (query) => {
+  return async (query, signal) => {
     const { sort = 'created', limit, cursor, asked } = query;
     const after = cursor === undefined ? undefined : decodePlace(cursor, sort, asked);
     const request: ListRequest = { search: taskSearch(query, now()), sort, after, limit };
-    const { places, next } = (await askIndex?.(request)) ?? (await listByScan(files, request));
+    const { places, next } = (await askIndex?.(request)) ?? (await listByScan(files, request, signal));
     const items = await readItems(
       files,
       places.map(({ id }) => id),

@@ -1,15 +1,13 @@
 import type { JsonObject } from '../../model/json.ts';
 import type { StatsGroup, StatsPage, StatsQuery } from '../../model/task-reading.ts';
-import { isTurnOver, nextTurn } from '../../system/turns.ts';
-import { readDocuments } from '../index/read-task.ts';
-import type { CountedRow, RowNeeds, TaskIndex } from '../index/task-index.ts';
-import { unsureTerms } from '../index/task-select.ts';
+import type { CountedRow, RowNeeds } from '../index/task-index.ts';
 import type { UseIndex } from '../list/index-list.ts';
 import { scanRows } from '../list/scan-list.ts';
 import type { AskIndex } from '../list/task-lists.ts';
-import { hasTerms, toolsOf } from '../list/text-check.ts';
+import { toolsOf } from '../list/text-check.ts';
 import { type TaskSearch, taskSearch } from '../query/task-search.ts';
 import type { TaskFiles, WorkflowSummary } from '../searched-files.ts';
+import { addIndexRows } from './index-rows.ts';
 import { countedLevels, countedTask, countsLevels, needsWorkflows } from './stats-groups.ts';
 import { Tally } from './tally.ts';
 
@@ -32,11 +30,13 @@ export interface TaskStatsOptions {
 }
 
 /** Counts tasks: by the index when it answers, else by the files. Throws `ERR_INPUT_INVALID` for `q`. */
-export function createTaskStats(options: TaskStatsOptions): (query: StatsQuery) => Promise<StatsPage> {
+export function createTaskStats(
+  options: TaskStatsOptions,
+): (query: StatsQuery, signal?: AbortSignal) => Promise<StatsPage> {
   const { files, askIndex, now = Date.now } = options;
-  return async (query) => {
+  return async (query, signal) => {
     const request = { search: taskSearch(query, now()), groupBy: query.groupBy };
-    return (await askIndex?.(request)) ?? (await countByScan(files, request));
+    return (await askIndex?.(request)) ?? (await countByScan(files, request, signal));
   };
 }
 
@@ -47,23 +47,12 @@ export async function countByIndex(
   { search, groupBy }: StatsRequest,
 ): Promise<StatsRows | undefined> {
   const counter = new Counter(files, groupBy);
-  const terms = unsureTerms(search.terms);
-  const batches = await use((index: TaskIndex) => index.rows(search, needsOf(groupBy)));
-  if (batches === undefined) return undefined;
-  for (;;) {
-    const batch = await use(() => batches.next());
-    if (batch === undefined) return undefined;
-    if (batch.done === true) return counter.rows();
-    if (isTurnOver()) await nextTurn();
-    for (const row of batch.value) {
-      if (terms.length > 0) {
-        const documents = await readDocuments(files, row.id);
-        if (!(await hasTerms(files, row.id, { documents, terms }))) continue;
-      }
-      const added = counter.add(row);
-      if (added !== undefined) await added;
-    }
-  }
+  const isWhole = await addIndexRows(use, files, {
+    search,
+    needs: needsOf(groupBy),
+    add: (row) => counter.add(row),
+  });
+  return isWhole ? counter.rows() : undefined;
 }
 
 function needsOf(groupBy: readonly StatsGroup[]): RowNeeds {
@@ -75,9 +64,13 @@ function needsOf(groupBy: readonly StatsGroup[]): RowNeeds {
   };
 }
 
-async function countByScan(files: TaskFiles, { search, groupBy }: StatsRequest): Promise<StatsRows> {
+async function countByScan(
+  files: TaskFiles,
+  { search, groupBy }: StatsRequest,
+  signal: AbortSignal | undefined,
+): Promise<StatsRows> {
   const counter = new Counter(files, groupBy);
-  for await (const row of scanRows(files, search)) {
+  for await (const row of scanRows(files, search, { signal })) {
     const tools = groupBy.includes('tool') ? await toolsOf(files, row.id) : new Map<string, number>();
     await counter.add({ ...row, tools });
   }

@@ -1,12 +1,22 @@
 import { z } from 'zod';
 import { type Endpoint, json } from './endpoint.ts';
 import { NOTIFICATION_ENDPOINTS } from './notification-endpoints.ts';
-import { health, readiness, webhookAnswer } from './service-shapes.ts';
+import { health, healthReport, readiness, webhookAnswer } from './service-shapes.ts';
 import { TASK_ENDPOINTS } from './task-endpoints.ts';
 import { WORKFLOW_ENDPOINTS } from './workflow-endpoints.ts';
 
 /** Paths of the service that are not below `/api`, and the OpenAPI document itself. */
 const SERVICE_ENDPOINTS: readonly Endpoint[] = [
+  {
+    name: 'getHealthReport',
+    method: 'GET',
+    path: '/api/health',
+    summary: 'Readiness, counters, queue and disk',
+    answer:
+      'what `/readyz` says, always with 200; `queue` (how many tasks wait and run, and the task that waits longest) and `disk` (free bytes, and those of the journal), each `null` where there is none',
+    answers: { 200: json('how the process is', healthReport) },
+    errors: ['ERR_NOT_CONFIGURED'],
+  },
   {
     name: 'getOpenApi',
     method: 'GET',

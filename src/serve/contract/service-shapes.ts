@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, shape, text } from './shape.ts';
+import { count, shape, text, textOrNull } from './shape.ts';
 
 /** RFC 9457. */
 export const problem: z.ZodType = shape(
@@ -46,14 +46,34 @@ const books = shape(
   }),
 );
 
-export const readiness: z.ZodType = shape(
-  'Readiness',
+const readinessFields = {
+  status: z.enum(['ready', 'not_ready']),
+  reasons: texts().optional(),
+  notices: texts().optional(),
+  books: books.optional(),
+  version: version(),
+};
+
+export const readiness: z.ZodType = shape('Readiness', z.object(readinessFields));
+
+export const healthReport: z.ZodType = shape(
+  'HealthReport',
   z.object({
-    status: z.enum(['ready', 'not_ready']),
-    reasons: texts().optional(),
-    notices: texts().optional(),
-    books: books.optional(),
-    version: version(),
+    ...readinessFields,
+    queue: z
+      .object({
+        name: text(),
+        system: text(),
+        problem: textOrNull(),
+        waiting: count().nullable(),
+        running: count().nullable(),
+        delayed: count().nullable(),
+        oldest: z.object({ task_id: text(), created_at: textOrNull() }).nullable(),
+      })
+      .nullable(),
+    disk: z
+      .object({ path: text(), free_bytes: count(), bytes: count(), journal_bytes: count().nullable() })
+      .nullable(),
   }),
 );
 

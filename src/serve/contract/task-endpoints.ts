@@ -3,7 +3,7 @@ import { compareQuery } from '../compare.ts';
 import { taskOrderBody } from '../intake.ts';
 import { streamQuery, tasksStreamQuery } from '../stream/stream-query.ts';
 import { windowQuery } from '../stream/window-query.ts';
-import { statsQuery, taskListQuery } from '../task-query.ts';
+import { facetsQuery, statsQuery, taskListQuery } from '../task-query.ts';
 import { deliveryListQuery } from '../webhooks.ts';
 import { comparison } from './compare-shapes.ts';
 import { type Endpoint, type EndpointAnswer, type HeaderName, json } from './endpoint.ts';
@@ -11,6 +11,7 @@ import {
   accepted,
   cancelled,
   deliveryPage,
+  facets,
   finalResult,
   fullTask,
   metadata,
@@ -61,6 +62,7 @@ export const TASK_ENDPOINTS: readonly Endpoint[] = [
     answer:
       '`{items, next_cursor}`: the metadata of each task with `message`, `repo`, `success`, `error`, `error_type`, `cost_usd`, `cost_basis`, tokens, `duration_seconds` and [`activity`](#activity), newest first',
     answers: { 200: json('a page of tasks', taskPage) },
+    errors: ['ERR_BUSY'],
     paging: 'cursor',
   },
   {
@@ -71,7 +73,18 @@ export const TASK_ENDPOINTS: readonly Endpoint[] = [
     query: statsQuery,
     answer: '`{group_by, rows, left_out}`: numbers of tasks by group',
     answers: { 200: json('a row for each group', stats) },
-    errors: ['ERR_NOT_CONFIGURED'],
+    errors: ['ERR_NOT_CONFIGURED', 'ERR_BUSY'],
+  },
+  {
+    name: 'getFacets',
+    method: 'GET',
+    path: '/api/facets',
+    summary: 'The values of fields, each with its number of tasks',
+    query: facetsQuery,
+    answer:
+      '`{facets}`: for each field of `of` its values with the number of tasks, counted as if the query named none of this field ([facets](search.md#facets))',
+    answers: { 200: json('the values of each field, the most frequent first', facets) },
+    errors: ['ERR_NOT_CONFIGURED', 'ERR_BUSY'],
   },
   {
     name: 'submitTask',

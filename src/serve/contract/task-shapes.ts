@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DELIVERY_OUTCOMES, OUTPUT_TYPES, TASK_STATUSES } from '../../model/documents.ts';
-import { STATS_GROUPS } from '../../model/task-reading.ts';
+import { STATS_GROUPS, TASK_FACETS } from '../../model/task-reading.ts';
 import { COST_SOURCES, COST_VERDICTS } from '../../project/genai/cost-basis.ts';
 import { count, shape, storedShape, text, textOrNull, time, timeOrNull } from './shape.ts';
 
@@ -211,6 +211,19 @@ const stats: z.ZodType = shape(
   z.object({ group_by: z.array(z.enum(STATS_GROUPS)), rows: z.array(statsRow), left_out: count() }),
 );
 
+const facets: z.ZodType = shape(
+  'Facets',
+  z.object({
+    facets: z.array(
+      z.object({
+        field: z.enum(TASK_FACETS),
+        values: z.array(z.object({ value: textOrNull(), count: count() })),
+        left_out: count(),
+      }),
+    ),
+  }),
+);
+
 const accepted: z.ZodType = shape(
   'TaskAccepted',
   z.object({ status: z.literal('accepted'), task_ids: z.array(text()) }),
@@ -283,6 +296,7 @@ export {
   accepted,
   cancelled,
   deliveryPage,
+  facets,
   finalResult,
   fullTask,
   metadata,

@@ -97,10 +97,20 @@ const itemFields = (): z.ZodRawShape => ({
   opened_by: sender(),
 });
 
+const waitsFor = shape(
+  'WorkflowWait',
+  z.object({ kind: z.enum(['approval', 'input']), name: textOrNull(), since: timeOrNull() }),
+);
+
 export const workflowPage: z.ZodType = shape(
   'WorkflowPage',
   z.object({
-    items: z.array(shape('WorkflowItem', z.object({ ...itemFields(), upload: upload.optional(), links }))),
+    items: z.array(
+      shape(
+        'WorkflowItem',
+        z.object({ ...itemFields(), waits_for: waitsFor.nullable(), upload: upload.optional(), links }),
+      ),
+    ),
     next_cursor: textOrNull(),
   }),
 );
@@ -112,6 +122,7 @@ export const workflow: z.ZodType = storedShape('Workflow', {
   ...z.object(envelopeFields()).partial().shape,
   ...stateFields(),
   revision: z.int().min(1).optional(),
+  waits_for: waitsFor.nullable(),
   events: z.array(workflowEvent),
   upload: upload.optional(),
   links,

@@ -55,7 +55,7 @@ export interface LogReader {
   readManifest(taskId: string): Promise<string | undefined>;
   /** The spans as JSON texts, in the order of the file. Undefined without the task. */
   openTrace(taskId: string): Promise<Flow | undefined>;
-  listTasks(query: TaskQuery): Promise<TaskPage>;
+  listTasks(query: TaskQuery, signal?: AbortSignal): Promise<TaskPage>;
   listDeliveries(query: DeliveryQuery): Promise<DeliveryPage>;
   readWorkflow(workflowId: string): Promise<StoredWorkflow | undefined>;
   listWorkflows(query: WorkflowQuery): Promise<WorkflowPage>;

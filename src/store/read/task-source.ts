@@ -12,7 +12,7 @@ import { openTaskLines, readTaskDocument } from '../task-file.ts';
 import { WorkflowPlaces } from '../workflow-place.ts';
 import { type Approval, readActivity } from './activity.ts';
 import { createTaskListing, type ListedTask, type TaskListing, type TaskScan } from './task-list.ts';
-import { foldWorkflow } from './workflow-reader.ts';
+import { foldWorkflow, waitOf } from './workflow-reader.ts';
 
 /** Reads all tasks of a log directory, for an index of them. What is damaged or unreadable counts as missing. */
 export interface TaskSource {
@@ -72,11 +72,8 @@ async function approvalIn(places: WorkflowPlaces, ids: JsonValue | undefined): P
   for (const id of ids.filter(isWorkflowId).slice(-WORKFLOWS_MAX)) {
     const month = await unlessUnreadable(places.find(id));
     const fold = month === undefined ? undefined : await unlessUnreadable(foldWorkflow({ month, id }));
-    if (fold?.state.status !== 'waiting') continue;
-    // Without a request a step waits for its input.
-    const level = fold.state.levels.find(({ status }) => status === 'pending_input');
-    const since = level?.completed_at ?? level?.started_at ?? null;
-    return fold.openApproval ?? { name: level?.step ?? level?.phase ?? null, since };
+    const wait = fold && waitOf(fold);
+    if (wait !== undefined) return wait;
   }
   return undefined;
 }

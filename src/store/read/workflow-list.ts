@@ -19,7 +19,7 @@ import { isOwnFolder } from '../stored-file.ts';
 import { monthLevels, type WorkflowPlaces } from '../workflow-place.ts';
 import { readEntries } from './folder-entries.ts';
 import { createWindow, placeInTime, readVersion, type SortKey, takePage } from './listing.ts';
-import { foldWorkflow, readUpload, type WorkflowPlace } from './workflow-reader.ts';
+import { foldWorkflow, readUpload, type WorkflowPlace, waitOf } from './workflow-reader.ts';
 
 export interface WorkflowSummary extends Omit<WorkflowState, 'levels'> {
   readonly phases: readonly string[];
@@ -132,9 +132,13 @@ export async function workflowItem(
   expectsUploads: boolean,
 ): Promise<JsonObject> {
   const upload = await unlessUnreadable(readUpload(place, expectsUploads));
+  // Few wait, and the summary of all would be longer with it.
+  const fold = summary.status === 'waiting' ? await unlessUnreadable(foldWorkflow(place)) : undefined;
+  const wait = fold && waitOf(fold);
   return {
     ...summary,
     measured: { ...summary.measured },
+    waits_for: wait ? { ...wait } : null,
     ...(upload !== undefined && { upload: { ...upload } }),
   };
 }

@@ -1,6 +1,8 @@
+import type { FacetCounts } from '../../model/task-reading.ts';
 import type { IndexState } from '../../search/index/index-state.ts';
 import type { ListRequest, PlacePage } from '../../search/list/places.ts';
 import type { RecordPage, RecordRequest } from '../../search/record/record-lists.ts';
+import type { FacetsRequest } from '../../search/stats/task-facets.ts';
 import type { StatsRequest, StatsRows } from '../../search/stats/task-stats.ts';
 import type { DirectoryLock } from '../../store/lock.ts';
 
@@ -31,6 +33,7 @@ export interface ToIndex {
 /** Asked of it. Undefined: it cannot answer now. */
 export interface AskedOfIndex {
   list: { readonly input: ListRequest; readonly answer: PlacePage | undefined };
+  facets: { readonly input: FacetsRequest; readonly answer: readonly FacetCounts[] | undefined };
   stats: { readonly input: StatsRequest; readonly answer: StatsRows | undefined };
   records: { readonly input: RecordRequest; readonly answer: RecordPage | undefined };
   close: { readonly input: undefined; readonly answer: undefined };

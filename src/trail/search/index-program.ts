@@ -2,6 +2,7 @@ import { loadDriver } from '../../search/index/driver/load-driver.ts';
 import { IndexKeeper } from '../../search/index/index-keeper.ts';
 import { listByIndex } from '../../search/list/index-list.ts';
 import { recordsByIndex } from '../../search/record/record-lists.ts';
+import { facetsByIndex } from '../../search/stats/task-facets.ts';
 import { countByIndex } from '../../search/stats/task-stats.ts';
 import { LeaseCheck } from '../../store/lease/lease.ts';
 import { createBlockingSource } from '../../store/read/blocking-source.ts';
@@ -46,6 +47,10 @@ export async function runIndex(port: Port, start: IndexStart): Promise<void> {
       list: async (request) => {
         await settle();
         return keeper && listByIndex((read) => keeper.use(read), files, request);
+      },
+      facets: async (request) => {
+        await settle();
+        return keeper && facetsByIndex((read) => keeper.use(read), files, request);
       },
       stats: async (request) => {
         await settle();

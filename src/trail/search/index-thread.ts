@@ -4,10 +4,12 @@ import { Worker } from 'node:worker_threads';
 import type { Books } from '../../books.ts';
 import type { Config } from '../../config/config.ts';
 import { messageOf } from '../../errors.ts';
+import type { FacetCounts } from '../../model/task-reading.ts';
 import { markLeft } from '../../search/index/index-file.ts';
 import type { IndexState } from '../../search/index/index-state.ts';
 import type { ListRequest, PlacePage } from '../../search/list/places.ts';
 import type { RecordPage, RecordRequest } from '../../search/record/record-lists.ts';
+import type { FacetsRequest } from '../../search/stats/task-facets.ts';
 import type { StatsRequest, StatsRows } from '../../search/stats/task-stats.ts';
 import { Channel } from '../thread/channel.ts';
 import type { AskedOfIndex, FromIndex, IndexStart, OwnLease, ToIndex } from './index-messages.ts';
@@ -102,6 +104,10 @@ export class IndexThread {
     return this.#ask('list', request);
   }
 
+  facets(request: FacetsRequest): Promise<readonly FacetCounts[] | undefined> {
+    return this.#ask('facets', request);
+  }
+
   stats(request: StatsRequest): Promise<StatsRows | undefined> {
     return this.#ask('stats', request);
   }
@@ -117,7 +123,7 @@ export class IndexThread {
     await this.#end();
   }
 
-  async #ask<K extends 'list' | 'stats' | 'records'>(
+  async #ask<K extends 'list' | 'facets' | 'stats' | 'records'>(
     name: K,
     request: AskedOfIndex[K]['input'],
   ): Promise<AskedOfIndex[K]['answer']> {

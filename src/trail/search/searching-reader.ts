@@ -1,4 +1,5 @@
 import type { Config } from '../../config/config.ts';
+import type { FacetCounts } from '../../model/task-reading.ts';
 import { createIndexView } from '../../search/index/index-view.ts';
 import type { ListRequest, PlacePage } from '../../search/list/places.ts';
 import { isListed } from '../../search/list/scan-list.ts';
@@ -8,6 +9,7 @@ import { createTaskMatch } from '../../search/list/task-match.ts';
 import type { RecordFiles } from '../../search/record/record-files.ts';
 import { createRecordLists, type RecordPage, type RecordRequest } from '../../search/record/record-lists.ts';
 import type { TaskFiles } from '../../search/searched-files.ts';
+import { createTaskFacets, type FacetsRequest } from '../../search/stats/task-facets.ts';
 import { createTaskStats, type StatsRequest, type StatsRows } from '../../search/stats/task-stats.ts';
 import type { Reader } from '../../serve/reader.ts';
 import { findHolder } from '../../store/lock.ts';
@@ -20,6 +22,7 @@ import { createNotificationList } from '../notify/notification-list.ts';
 /** Where the index of the log directory answers. */
 export interface AskedIndex {
   readonly list: AskIndex<ListRequest, PlacePage>;
+  readonly facets: AskIndex<FacetsRequest, readonly FacetCounts[]>;
   readonly stats: AskIndex<StatsRequest, StatsRows>;
   readonly records: AskIndex<RecordRequest, RecordPage>;
 }
@@ -75,6 +78,7 @@ export function searchingReader(
     ...createNotificationList(logDir, notify),
     ...recordLists,
     activityOf: (metadata) => createTaskActivity(files)(metadata),
+    countFacets: createTaskFacets({ files, askIndex: (request) => index().facets(request) }),
     countTasks: createTaskStats({ files, askIndex: (request) => index().stats(request) }),
   };
 }

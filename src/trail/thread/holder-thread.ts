@@ -168,7 +168,7 @@ export class HolderThread {
   }
 
   /** Asks the search index. Undefined when there is no answer: the files have to give it. */
-  search<K extends 'list' | 'stats' | 'records'>(
+  search<K extends 'list' | 'facets' | 'stats' | 'records'>(
     name: K,
     request: AskedOfHolder[K]['input'],
   ): Promise<AskedOfHolder[K]['answer'] | undefined> {

@@ -2,8 +2,10 @@ import type { BooksState } from '../../books.ts';
 import type { ErrorCode } from '../../errors.ts';
 import type { CountedPlace, WrittenSegment } from '../../journal/segment-counts.ts';
 import type { DeliveryLine } from '../../model/documents.ts';
+import type { FacetCounts } from '../../model/task-reading.ts';
 import type { ListRequest, PlacePage } from '../../search/list/places.ts';
 import type { RecordPage, RecordRequest } from '../../search/record/record-lists.ts';
+import type { FacetsRequest } from '../../search/stats/task-facets.ts';
 import type { StatsRequest, StatsRows } from '../../search/stats/task-stats.ts';
 import type { TaskEndFacts, WorkflowEndFacts } from '../metrics/end-facts.ts';
 import type { OpenTasks } from '../metrics/open-tasks.ts';
@@ -29,6 +31,7 @@ export interface ToHolder {
 export interface AskedOfHolder {
   /** Of the search index. Undefined: the files have to answer. */
   list: { readonly input: ListRequest; readonly answer: PlacePage | undefined };
+  facets: { readonly input: FacetsRequest; readonly answer: readonly FacetCounts[] | undefined };
   stats: { readonly input: StatsRequest; readonly answer: StatsRows | undefined };
   records: { readonly input: RecordRequest; readonly answer: RecordPage | undefined };
   openTasks: { readonly input: undefined; readonly answer: OpenTasks | undefined };

@@ -123,6 +123,7 @@ class HolderProgram {
       },
       answers: {
         list: async (request) => this.#index?.list(request),
+        facets: async (request) => this.#index?.facets(request),
         stats: async (request) => this.#index?.stats(request),
         records: async (request) => this.#index?.records(request),
         openTasks: async () => this.#holder && openTasksOf(this.#holder.liveness.all()),

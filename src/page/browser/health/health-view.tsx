@@ -1,16 +1,22 @@
 import type { VNode } from 'preact';
 import { useEffect } from 'preact/hooks';
-import type { Books, Readiness } from '../../../client/api/shapes.ts';
-import { ApiError } from '../data/api.ts';
+import type { Books, HealthReport } from '../../../client/api/shapes.ts';
+import { read } from '../data/api.ts';
 import { useResource } from '../data/resource.ts';
+import { href } from '../data/route.ts';
+import { Fact } from '../ui/fact.tsx';
+import { bytes } from '../ui/format.ts';
 import { Failure, Loading } from '../ui/notice.tsx';
 import { Status } from '../ui/status.tsx';
+import { Ago } from '../ui/time.tsx';
 
 const AGAIN_MS = 5_000;
 
-/** What `/readyz` and the books say. */
+/** What the service says of itself: what is broken, the queue, the disk, the books. */
 export function HealthView(): VNode {
-  const { state, reload } = useResource<Readiness>([], (signal) => readReadiness(signal));
+  const { state, reload } = useResource<HealthReport>([], (signal) =>
+    read<HealthReport>('/health', {}, signal),
+  );
   useEffect(() => {
     const timer = setInterval(() => {
       if (!document.hidden) reload();
@@ -20,7 +26,7 @@ export function HealthView(): VNode {
   const { value, error } = state.value;
   if (value === undefined)
     return error === undefined ? <Loading /> : <Failure error={error} retry={reload} />;
-  const { status, reasons = {}, notices = {}, books, version } = value;
+  const { status, reasons = {}, notices = {}, books, version, queue, disk } = value;
   return (
     <>
       <h1>Health</h1>
@@ -30,24 +36,74 @@ export function HealthView(): VNode {
           status={status === 'ready' ? 'completed' : 'failed'}
           word={status === 'ready' ? 'ready' : 'not ready'}
         />{' '}
-        <small>tasktrail {version}</small>
+        {version !== undefined && <small>tasktrail {version}</small>}
       </p>
       <Sentences title="What is broken" sentences={reasons} isBad />
       <Sentences title="Worth knowing" sentences={notices} />
-      {books === undefined ? (
-        <p>The counts are given to who may read them: open this page at localhost, or with the token.</p>
-      ) : (
-        <BookTable books={books} />
-      )}
+      {queue !== null && <QueueFacts queue={queue} />}
+      {disk !== null && <DiskFacts disk={disk} />}
+      {books !== undefined && <BookTable books={books} />}
     </>
   );
 }
 
-/** A 503 is an answer here. The address is beside the API, at the root of the service. */
-async function readReadiness(signal: AbortSignal): Promise<Readiness> {
-  const response = await fetch(new URL('/readyz', location.origin), { signal });
-  if (response.ok || response.status === 503) return (await response.json()) as Readiness;
-  throw new ApiError(response.status, '', `/readyz answered ${response.status}`);
+function QueueFacts({ queue }: { readonly queue: NonNullable<HealthReport['queue']> }): VNode {
+  const { name, system, problem, waiting, running, delayed, oldest } = queue;
+  return (
+    <section class="health-part">
+      <h2>Queue</h2>
+      {problem !== null && <p class="failure">{problem}</p>}
+      <dl class="facts">
+        <Fact name="Waiting">{shown(waiting)}</Fact>
+        <Fact name="Running">{shown(running)}</Fact>
+        {delayed !== null && delayed > 0 && <Fact name="Delayed">{shown(delayed)}</Fact>}
+        <Fact name="Waits longest">
+          {oldest === null ? (
+            'none'
+          ) : (
+            <a href={href(`/tasks/${encodeURIComponent(oldest.task_id)}`)}>
+              {oldest.created_at === null ? oldest.task_id : <Ago at={oldest.created_at} />}
+            </a>
+          )}
+        </Fact>
+        <Fact name="Kept in">{system === 'in_process' ? 'this process' : `${system}, as ${name}`}</Fact>
+      </dl>
+    </section>
+  );
+}
+
+/** As in the check of `tasktrail doctor`. */
+const FREE_LOW = 1_073_741_824;
+const SHARE_LOW = 0.05;
+
+function DiskFacts({ disk }: { readonly disk: NonNullable<HealthReport['disk']> }): VNode {
+  const { path, free_bytes: free, bytes: all, journal_bytes: journal } = disk;
+  const share = all > 0 ? free / all : 1;
+  return (
+    <section class="health-part">
+      <h2>Disk</h2>
+      {(free < FREE_LOW || share < SHARE_LOW) && (
+        <p class="failure">
+          The disk is nearly full. Free some space with <code>tasktrail prune</code>, or set a shorter{' '}
+          <code>TASK_LOGS_RETENTION_DAYS</code>.
+        </p>
+      )}
+      <dl class="facts">
+        <Fact name="Free">
+          {bytes(free)} of {bytes(all)} ({Math.floor(share * 100)} %)
+        </Fact>
+        <Fact name="Journal">{journal === null ? 'unreadable' : bytes(journal)}</Fact>
+        <Fact name="Log directory">
+          <span class="mono">{path}</span>
+        </Fact>
+      </dl>
+    </section>
+  );
+}
+
+/** Unknown while the queue cannot be asked. */
+function shown(count: number | null): string {
+  return count === null ? 'unknown' : count.toLocaleString('en-US');
 }
 
 function Sentences({

@@ -1,4 +1,4 @@
-import type { Stats } from '../../../client/api/shapes.ts';
+import type { Facets, Stats } from '../../../client/api/shapes.ts';
 import { read } from '../data/api.ts';
 
 /** A text that may stand in place of the last part of the query. */
@@ -17,8 +17,12 @@ const FIELDS: readonly (readonly [string, string, string?])[] = [
   ['provider', 'github, jira, slack, ...', 'provider'],
   ['tool', 'a tool that was called', 'tool'],
   ['workflow', 'id of a workflow', 'workflow'],
-  ['source', 'webhook, api, cli, ...'],
-  ['error_type', 'kind of the error'],
+  ['source', 'webhook, api, cli, ...', 'source'],
+  ['error_type', 'kind of the error', 'error_type'],
+  ['issue', 'number or key: 42, APP-7'],
+  ['trace', 'id of the trace'],
+  ['url', 'where it was asked for: https://...*'],
+  ['comment_id', 'of the comment that started it'],
   ['cost', 'US dollars: >0.5, 0.1..0.5'],
   ['tokens', 'input and output: >20k'],
   ['duration', '>5m, <=30s'],
@@ -26,6 +30,18 @@ const FIELDS: readonly (readonly [string, string, string?])[] = [
   ['since', '2h, 7d, 2026-01-31'],
   ['until', '2h, 7d, 2026-01-31'],
 ];
+
+/** The other groups are counted by `/stats`. */
+const FACETS: ReadonlySet<string> = new Set([
+  'status',
+  'agent',
+  'repo',
+  'model',
+  'command',
+  'provider',
+  'source',
+  'error_type',
+]);
 
 const SUGGESTIONS_MAX = 8;
 
@@ -49,10 +65,8 @@ export async function suggest(q: string, abort: AbortSignal): Promise<readonly S
   const [name, begun] = [part.slice(0, colon).toLowerCase(), part.slice(colon + 1).toLowerCase()];
   const group = FIELDS.find(([one]) => one === name)?.[2];
   if (group === undefined) return [];
-  const { rows } = await read<Stats>('/stats', { group_by: group }, abort);
-  return rows
-    .map((row) => ({ value: Reflect.get(row, group) as unknown, count: row.count }))
-    .filter((row): row is { value: string; count: number } => typeof row.value === 'string')
+  const values = await valuesOf(group, abort);
+  return values
     .filter(({ value }) => value.toLowerCase().includes(begun) && value.toLowerCase() !== begun)
     .sort((a, b) => b.count - a.count)
     .slice(0, SUGGESTIONS_MAX)
@@ -60,6 +74,19 @@ export async function suggest(q: string, abort: AbortSignal): Promise<readonly S
       text: `${name}:${/[\s,"]/.test(value) ? `"${value.replaceAll('"', '')}"` : value}`,
       about: `${count}`,
     }));
+}
+
+async function valuesOf(
+  group: string,
+  abort: AbortSignal,
+): Promise<readonly { readonly value: string; readonly count: number }[]> {
+  const rows: readonly { readonly value: unknown; readonly count: number }[] = FACETS.has(group)
+    ? (await read<Facets>('/facets', { of: group }, abort)).facets.flatMap(({ values }) => values)
+    : (await read<Stats>('/stats', { group_by: group }, abort)).rows.map((row) => ({
+        value: Reflect.get(row, group) as unknown,
+        count: row.count,
+      }));
+  return rows.filter((row): row is { value: string; count: number } => typeof row.value === 'string');
 }
 
 /** The query with the suggestion in place of its last part. */

@@ -1,15 +1,20 @@
+import { useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
-import type { Stats, StatsRow } from '../../../client/api/shapes.ts';
+import { useRef } from 'preact/hooks';
+import type { Facets as Counted } from '../../../client/api/shapes.ts';
 import { read } from '../data/api.ts';
 import { useResource } from '../data/resource.ts';
 import { amount } from '../ui/format.ts';
 import { Status } from '../ui/status.tsx';
-import { toggled, valuesOf, withValues } from './query.ts';
+import { toggled, valuesOf } from './query.ts';
 
-const GROUPS = ['status', 'agent', 'repo', 'model', 'command', 'provider'] as const;
-type Group = (typeof GROUPS)[number];
+const FIELDS = ['status', 'agent', 'repo', 'model', 'command', 'provider'] as const;
 
-const ROWS_MAX = 8;
+/** Values of a field before "more". */
+const SHOWN = 8;
+
+/** With more values than these they can be filtered. */
+const MANY = 20;
 
 /** As in tasks.css: a narrow window shows the filters when they are asked for. */
 const isWide = matchMedia('(min-width: 70.01rem)').matches;
@@ -21,51 +26,109 @@ export interface FacetsProps {
   onSearch(q: string): void;
 }
 
-/** Values and how many tasks have them, each group counted as if it was not part of the query. */
+/** Values and how many tasks have them, each field counted as if it was not part of the query. */
 export function Facets({ q, opened, onSearch }: FacetsProps): VNode {
+  const { state } = useResource([q], async (abort) => {
+    await opened;
+    return read<Counted>('/facets', { q, of: FIELDS.join(',') }, abort);
+  });
   return (
     <aside class="facets" aria-label="Filters">
       <details open={isWide}>
         <summary>Filters</summary>
-        {GROUPS.map((group) => (
-          <Facet key={group} group={group} q={q} opened={opened} onSearch={onSearch} />
+        {state.value.value?.facets.map((facet) => (
+          <Facet key={facet.field} facet={facet} q={q} onSearch={onSearch} />
         ))}
       </details>
     </aside>
   );
 }
 
-function Facet({ group, q, opened, onSearch }: FacetsProps & { readonly group: Group }): VNode | null {
-  const others = withValues(q, group, []);
-  const { state } = useResource([others], async (abort) => {
-    await opened;
-    return read<Stats>('/stats', { q: others, group_by: group }, abort);
-  });
-  const chosen = valuesOf(q, group);
-  const rows = (state.value.value?.rows ?? [])
-    .map((row) => ({ value: groupValue(row, group), count: row.count }))
-    .filter((row): row is { value: string; count: number } => typeof row.value === 'string')
-    .sort((a, b) => b.count - a.count);
-  const shown = rows.filter(({ value }, index) => index < ROWS_MAX || chosen.includes(value));
-  if (shown.length === 0) return null;
+interface FacetProps extends Omit<FacetsProps, 'opened'> {
+  readonly facet: Counted['facets'][number];
+}
+
+function Facet({ facet: { field, values, left_out: leftOut }, q, onSearch }: FacetProps): VNode | null {
+  const isOpen = useSignal(false);
+  const sought = useSignal('');
+  const rows = useRef<HTMLDivElement>(null);
+  const chosen = valuesOf(q, field);
+  const named = values.filter((row): row is { value: string; count: number } => row.value !== null);
+  // What is chosen can be taken back, also where no task has it.
+  const gone = chosen.filter((value) => isOneValue(value) && !named.some((row) => row.value === value));
+  const all = [...named, ...gone.map((value) => ({ value, count: 0 }))];
+  if (all.length === 0) return null;
+  const shown = isOpen.value
+    ? all.filter(({ value }) => value.toLowerCase().includes(sought.value.toLowerCase()))
+    : all.filter(({ value }, index) => index < SHOWN || chosen.includes(value));
+  const hidden = all.length - shown.length;
+  const open = (): void => {
+    isOpen.value = true;
+    // The button that had the focus is gone.
+    requestAnimationFrame(() =>
+      rows.current?.querySelector<HTMLElement>('input[type=search], label:nth-child(9) input')?.focus(),
+    );
+  };
   return (
     <fieldset>
-      <legend>{group}</legend>
-      {shown.map(({ value, count }) => (
-        <label key={value} class="facet">
+      <legend>{field}</legend>
+      <div ref={rows} class={isOpen.value ? 'facet-rows facet-all' : 'facet-rows'}>
+        {isOpen.value && all.length > MANY && (
           <input
-            type="checkbox"
-            checked={chosen.includes(value)}
-            onChange={() => onSearch(toggled(q, group, value))}
+            type="search"
+            class="facet-filter"
+            aria-label={`Filter the values of ${field}`}
+            placeholder="filter"
+            autocomplete="off"
+            value={sought.value}
+            onInput={(event) => {
+              sought.value = event.currentTarget.value;
+            }}
           />
-          <span class="facet-value">{group === 'status' ? <Status status={value} /> : value}</span>
-          <span class="number">{amount(count)}</span>
-        </label>
-      ))}
+        )}
+        {shown.map(({ value, count }) => (
+          <label key={value} class="facet">
+            <input
+              type="checkbox"
+              checked={chosen.includes(value)}
+              onChange={() => onSearch(toggled(q, field, value))}
+            />
+            <span class="facet-value" title={value}>
+              {field === 'status' ? <Status status={value} /> : value}
+            </span>
+            <span class="number">{amount(count)}</span>
+          </label>
+        ))}
+        {isOpen.value && shown.length === 0 && <p class="facet-none">No value is like that.</p>}
+        {isOpen.value && leftOut > 0 && (
+          <p class="facet-none">
+            {leftOut.toLocaleString('en-US')} rare ones are not listed: search for them.
+          </p>
+        )}
+      </div>
+      {isOpen.value ? (
+        <button
+          type="button"
+          class="facet-more"
+          onClick={() => {
+            isOpen.value = false;
+            sought.value = '';
+          }}
+        >
+          Fewer<span class="unseen"> of {field}</span>
+        </button>
+      ) : (
+        hidden > 0 && (
+          <button type="button" class="facet-more" onClick={open}>
+            {hidden.toLocaleString('en-US')} more<span class="unseen"> of {field}</span>
+          </button>
+        )
+      )}
     </fieldset>
   );
 }
 
-function groupValue(row: StatsRow, group: Group): string | null | undefined {
-  return row[group];
+/** `acme/*` names many. */
+function isOneValue(value: string): boolean {
+  return value !== '' && !value.endsWith('*');
 }

@@ -13,6 +13,7 @@ import { Failure, Loading } from '../ui/notice.tsx';
 import { Status } from '../ui/status.tsx';
 import { Ago } from '../ui/time.tsx';
 import { flagsOf } from './flags.ts';
+import { waitText } from './waiting.tsx';
 
 /** Events that come together are answered by one reading. */
 const PAUSE_MS = 200;
@@ -81,6 +82,7 @@ export function WorkflowView({ id }: { readonly id: string }): VNode {
 
 function Head({ workflow }: { readonly workflow: Workflow }): VNode {
   const { workflow_id: id, name, status, task_ids: tasks, work_item_id: item, started_at: from } = workflow;
+  const { waits_for: wait } = workflow;
   const flags = flagsOf(workflow.completeness);
   const ms = workflow.measured.duration_ms;
   return (
@@ -89,7 +91,11 @@ function Head({ workflow }: { readonly workflow: Workflow }): VNode {
         <Status status={status} />
         <h1>{name ?? id}</h1>
       </div>
-      {status === 'waiting' && <p class="run-reason">It waits for an approval or for input.</p>}
+      {wait !== null && (
+        <p class="run-reason">
+          {waitText(wait)}, since <Ago at={wait.since} />
+        </p>
+      )}
       {flags.length > 0 && <p class="doubt">{flags.join(' · ')}</p>}
       <dl class="facts">
         <Fact name="Started">

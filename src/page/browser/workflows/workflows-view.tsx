@@ -9,6 +9,7 @@ import { Empty } from '../ui/notice.tsx';
 import { Status } from '../ui/status.tsx';
 import { Ago } from '../ui/time.tsx';
 import { flagsOf } from './flags.ts';
+import { Waiting } from './waiting.tsx';
 
 export function WorkflowsView(): VNode {
   const q = place.value.query.get('q') ?? '';
@@ -22,6 +23,7 @@ export function WorkflowsView(): VNode {
         placeholder="words, status:running, name:…, work_item:42, phase:build"
         onSearch={(next) => go(href('/workflows', { q: next }))}
       />
+      {q === '' && <Waiting />}
       {items.length === 0 && !list.isLoading.value && list.error.value === undefined && (
         <Empty title={q === '' ? 'No workflow has been recorded' : 'No workflow is like that'}>
           <p>

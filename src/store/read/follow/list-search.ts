@@ -4,7 +4,7 @@ import type { TaskListing } from '../task-list.ts';
 
 /** How the list of tasks is searched, and what its items are. */
 export interface ListSearch {
-  list(query: TaskQuery): Promise<TaskPage>;
+  list(query: TaskQuery, signal?: AbortSignal): Promise<TaskPage>;
   /** Undefined for a task that is not listed. */
   item(taskId: string): Promise<JsonObject | undefined>;
   /**
