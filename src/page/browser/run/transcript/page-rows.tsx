@@ -1,5 +1,6 @@
 import type { VNode } from 'preact';
 import { useContext, useMemo } from 'preact/hooks';
+import { Guarded } from '../../ui/guarded.tsx';
 import { shownText } from './content/shown-text.ts';
 import { type LoadedPage, PAGE_LINES } from './line-pages.ts';
 import { Row } from './rows/transcript-row.tsx';
@@ -42,12 +43,17 @@ function rowsView(index: number, page: LoadedPage, context: TranscriptContext): 
         const isFirst = row.parent !== last;
         // A quiet line of the main agent in between is no end of a sub-agent's part.
         if (row.kind !== 'system' || row.parent !== undefined) last = row.parent;
-        if (row.parent === undefined) return <Row key={row.key} row={row} />;
+        const guarded = (
+          <Guarded key={row.key} what={`Line ${(row.numbers[0] ?? 0) + 1}`}>
+            <Row row={row} />
+          </Guarded>
+        );
+        if (row.parent === undefined) return guarded;
         const isFolded = folded.peek().has(row.parent);
         return (
           <div key={row.key} class="sub-agent" style={{ '--depth': depthOf(row, page, context) }}>
             {isFirst && <SubAgentHead parent={row.parent} row={row} page={page} />}
-            {!isFolded && <Row row={row} />}
+            {!isFolded && guarded}
           </div>
         );
       })}
