@@ -5,6 +5,7 @@ import { connection } from './data/live.ts';
 import { decode, href, place } from './data/route.ts';
 import { Login } from './login.tsx';
 import { TasksView } from './tasks/tasks-view.tsx';
+import { Guarded } from './ui/guarded.tsx';
 import { Help } from './ui/help.tsx';
 import { later, type ViewProps } from './ui/later.tsx';
 import { Empty } from './ui/notice.tsx';
@@ -99,7 +100,9 @@ export function App(): VNode {
             </p>
           </Empty>
         ) : (
-          <View key={path} id={id} />
+          <Guarded key={path} what="This view">
+            <View id={id} />
+          </Guarded>
         )}
       </main>
     </>

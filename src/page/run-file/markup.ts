@@ -26,13 +26,18 @@ function textOf(value: Piece): string {
 }
 
 /** Control sequences of terminals: colours, titles, links. Their text stays. */
-const SEQUENCES = /(?![\n\t\r])\p{Cc}(?:\[[0-?]*[ -/]*[@-~]|\][^\p{Cc}]*(?:(?![\n\t\r])\p{Cc}\\?)?)/gu;
+const SEQUENCES = /(?![\n\t\r])\p{Cc}(?:\[[0-?]*[ -/]*[@-~]|\][^\p{Cc}]*(?![\n\t\r])\p{Cc}\\?)/gu;
+
+/** The address of a link or a title is shorter. A longer sequence is said to be there, because it can hide a text. */
+const SEQUENCE_MAX = 200;
 
 /** What a reader would not see, or what moves other text, as a name of itself. */
 function visible(text: string): string {
   return text
     .replaceAll('\r\n', '\n')
-    .replaceAll(SEQUENCES, '')
+    .replaceAll(SEQUENCES, (sequence) =>
+      sequence.length > SEQUENCE_MAX ? `[${sequence.length} hidden]` : '',
+    )
     .replaceAll(UNSAFE_IN_TEXT, (character) => {
       const code = character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0');
       return `[U+${code}]`;

@@ -1,4 +1,5 @@
 import type { Delivery } from '../../../client/api/shapes.ts';
+import { known } from '../data/known.ts';
 
 /** What happened to a delivery in a sentence, and what would change it. */
 export interface Advice {
@@ -56,9 +57,9 @@ export function adviceOf({ outcome, reason, provider, task_ids: ids }: Delivery)
     const tasks = ids.length === 1 ? 'one task' : `${ids.length} tasks`;
     return { sentence: `It started ${tasks}.`, todo: undefined };
   }
-  const secret = SECRETS[provider] ?? `webhooks.${provider}.secret`;
-  const known = REASONS[reason ?? ''];
-  if (known !== undefined) return { sentence: known[0], todo: known[1].replace('{SECRET}', secret) };
+  const secret = known(SECRETS, provider) ?? `webhooks.${provider}.secret`;
+  const row = known(REASONS, reason ?? '');
+  if (row !== undefined) return { sentence: row[0], todo: row[1].replace('{SECRET}', () => secret) };
   const todo = SENTENCES.find(([form]) => form.test(reason ?? ''))?.[1];
   return { sentence: reason ?? 'No reason was recorded.', todo };
 }

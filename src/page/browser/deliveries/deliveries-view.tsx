@@ -1,8 +1,10 @@
 import type { VNode } from 'preact';
 import type { Delivery } from '../../../client/api/shapes.ts';
+import { known } from '../data/known.ts';
 import { usePaged } from '../data/paged.ts';
 import { go, href, place } from '../data/route.ts';
 import { FilterBox } from '../ui/filter-box.tsx';
+import { Guarded } from '../ui/guarded.tsx';
 import { MoreButton } from '../ui/more-button.tsx';
 import { Empty } from '../ui/notice.tsx';
 import { Status } from '../ui/status.tsx';
@@ -54,7 +56,9 @@ export function DeliveriesView(): VNode {
       )}
       <ul class="cards">
         {items.map((delivery) => (
-          <Row key={delivery.event_id} delivery={delivery} />
+          <Guarded key={delivery.event_id} what={`Delivery ${delivery.event_id}`}>
+            <Row delivery={delivery} />
+          </Guarded>
         ))}
       </ul>
       <MoreButton list={list} />
@@ -77,7 +81,7 @@ function Row({ delivery }: { readonly delivery: Delivery }): VNode {
   return (
     <li class="card">
       <div class="card-head">
-        <Status status={FORMS[outcome] ?? outcome} word={outcome} />
+        <Status status={known(FORMS, outcome) ?? outcome} word={outcome} />
         <strong>{provider}</strong>
         <span>{event ?? ''}</span>
         {count !== undefined && count > 1 && <small>{count} times</small>}
@@ -92,7 +96,7 @@ function Row({ delivery }: { readonly delivery: Delivery }): VNode {
       </p>
       <p class="card-more">
         {ids.slice(0, 10).map((task) => (
-          <a key={task} href={href(`/tasks/${task}`)}>
+          <a key={task} href={href(`/tasks/${encodeURIComponent(task)}`)}>
             {task}
           </a>
         ))}

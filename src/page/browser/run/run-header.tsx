@@ -10,6 +10,10 @@ import { Ago } from '../ui/time.tsx';
 import { RunActions } from './run-actions.tsx';
 import { shownText } from './transcript/content/shown-text.ts';
 
+/** A record may name any number of workflows and models. */
+const IDS_MAX = 20;
+const MODELS_MAX = 20;
+
 export interface RunHeaderProps {
   readonly task: Task;
   readonly input: TaskInput | undefined;
@@ -66,11 +70,14 @@ export function RunHeader({ task, input, result }: RunHeaderProps): VNode {
             </a>
           </Fact>
         )}
-        {task.workflow_ids.map((id) => (
+        {task.workflow_ids.slice(0, IDS_MAX).map((id) => (
           <Fact key={id} name="Workflow">
-            <a href={href(`/workflows/${id}`)}>{id}</a>
+            <a href={href(`/workflows/${encodeURIComponent(id)}`)}>{id}</a>
           </Fact>
         ))}
+        {task.workflow_ids.length > IDS_MAX && (
+          <Fact name="Workflows">{task.workflow_ids.length - IDS_MAX} more</Fact>
+        )}
         <Fact name="Task">
           <span class="mono">{task.task_id}</span>
           <CopyButton text={task.task_id} what="the id" />
@@ -139,12 +146,14 @@ function Basis({ task: { cost_basis: basis } }: { readonly task: Task }): VNode 
 }
 
 function Models({ metrics }: { readonly metrics: FinalResult['metrics'] | undefined }): VNode | null {
-  const models = Object.entries(Object(metrics?.models) as Record<string, Record<string, unknown>>);
+  const models = Object.entries(Object(metrics?.models) as Record<string, unknown>);
   if (models.length < 2) return null;
   return (
     <small>
       {models
-        .map(([name, { input_tokens: input, output_tokens: output }]) => {
+        .slice(0, MODELS_MAX)
+        .map(([name, counts]) => {
+          const { input_tokens: input, output_tokens: output } = Object(counts) as Record<string, unknown>;
           const [a, b] = [input, output].map((n) => (typeof n === 'number' ? n : null));
           return `${name} ${amount(a)}/${amount(b)}`;
         })

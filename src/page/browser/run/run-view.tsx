@@ -5,6 +5,7 @@ import type { Workflow } from '../../../client/api/shapes.ts';
 import { read } from '../data/api.ts';
 import { go, href, place } from '../data/route.ts';
 import { count } from '../ui/format.ts';
+import { Guarded } from '../ui/guarded.tsx';
 import { Failure, Loading } from '../ui/notice.tsx';
 import { CompareView } from './compare-view.tsx';
 import { FilesView } from './files-view.tsx';
@@ -14,6 +15,7 @@ import { RunLinks } from './run-links.ts';
 import { RunState } from './run-state.ts';
 import { StagesView } from './stages-view.tsx';
 import { Timeline } from './timeline/timeline.tsx';
+import { shownText } from './transcript/content/shown-text.ts';
 import { LinePages } from './transcript/line-pages.ts';
 import { Transcript } from './transcript/transcript.tsx';
 
@@ -29,6 +31,9 @@ const LEVELS_MS = 1_000;
 
 /** A phase may begin without a line, a span or a change of the task. */
 const QUIET_MS = 30_000;
+
+/** Workflows whose open phases and steps are shown. */
+const WORKFLOWS_MAX = 5;
 
 export function RunView({ id }: { readonly id: string }): VNode {
   const run = useMemo(() => new RunState(id), [id]);
@@ -51,14 +56,16 @@ export function RunView({ id }: { readonly id: string }): VNode {
   const error = run.error.value;
   const message = run.input.value?.message;
   useEffect(() => {
-    if (message !== undefined) document.title = `${message.slice(0, 60)} · tasktrail`;
+    if (message !== undefined) document.title = `${shownText(message.slice(0, 60))} · tasktrail`;
   }, [message]);
   if (task === undefined) return error === undefined ? <Loading /> : <NotThere id={id} run={run} />;
   const isOver = task.completed_at !== null;
   const tab = place.value.query.get('view') ?? '';
   return (
     <article class="run">
-      <RunHeader task={task} input={run.input.value} result={run.result.value} />
+      <Guarded what="The head">
+        <RunHeader task={task} input={run.input.value} result={run.result.value} />
+      </Guarded>
       {error !== undefined && <Failure error={error} />}
       <nav class="tabs" aria-label="Parts of the run">
         {TABS.map(([name, title]) => (
@@ -76,7 +83,9 @@ export function RunView({ id }: { readonly id: string }): VNode {
       </nav>
       {tab === '' && (
         <div class="run-parts">
-          <Timeline spans={spans} isOver={isOver} links={links} />
+          <Guarded what="The timeline">
+            <Timeline spans={spans} isOver={isOver} links={links} />
+          </Guarded>
           <Transcript
             pages={pages}
             status={task.status}
@@ -96,7 +105,8 @@ export function RunView({ id }: { readonly id: string }): VNode {
 function useWorkflows(run: RunState): { readonly value: readonly Workflow[] } {
   const workflows = useSignal<readonly Workflow[]>([]);
   const task = run.task.value;
-  const ids = task?.workflow_ids.join(' ') ?? '';
+  // A record may name any number of workflows: each is a request, again and again.
+  const ids = task?.workflow_ids.slice(0, WORKFLOWS_MAX).map(encodeURIComponent).join(' ') ?? '';
   const isRunning = task?.status === 'running';
   useEffect(() => {
     if (ids === '' || !isRunning) return undefined;

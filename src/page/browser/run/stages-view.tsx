@@ -1,5 +1,6 @@
 import type { VNode } from 'preact';
 import type { StageLine, Task } from '../../../client/api/shapes.ts';
+import { known } from '../data/known.ts';
 import { exact } from '../ui/format.ts';
 import { Empty } from '../ui/notice.tsx';
 
@@ -32,7 +33,7 @@ export function StagesView({
         const isBad = fields.status === 'failed' || (fields.success === false && fields.status !== 'skipped');
         return (
           <li key={id ?? index} class={isBad ? 'stage stage-bad' : 'stage'}>
-            <h3>{TITLES[stage] ?? stage}</h3>
+            <h3>{known(TITLES, stage) ?? stage}</h3>
             <time dateTime={timestamp}>{exact(timestamp)}</time>
             {sender !== undefined && <small class="doubt">said by {sender}</small>}
             <dl>

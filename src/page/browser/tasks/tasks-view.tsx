@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { go, href, place } from '../data/route.ts';
+import { Guarded } from '../ui/guarded.tsx';
 import { isTyping } from '../ui/keys.ts';
 import { Empty, Failure, Loading } from '../ui/notice.tsx';
 import { useWindowRows } from '../ui/virtual.ts';
@@ -116,7 +117,9 @@ function Rows({
                 role="presentation"
                 style={{ transform: `translateY(${row.start - top}px)` }}
               >
-                <TaskRow item={item} index={row.index} isSelected={row.index === selected.value} />
+                <Guarded what={`Task ${item.task_id}`}>
+                  <TaskRow item={item} index={row.index} isSelected={row.index === selected.value} />
+                </Guarded>
               </div>
             )
           );

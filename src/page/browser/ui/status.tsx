@@ -1,4 +1,5 @@
 import type { VNode } from 'preact';
+import { known } from '../data/known.ts';
 
 /** A status is told by its form and its word, not by its colour alone. */
 const ICONS: Readonly<Record<string, string>> = {
@@ -24,11 +25,16 @@ export interface StatusProps {
   readonly isShort?: boolean;
 }
 
-export function Status({ status, word = WORDS[status] ?? status, isShort = false }: StatusProps): VNode {
+export function Status({
+  status,
+  word = known(WORDS, status) ?? status,
+  isShort = false,
+}: StatusProps): VNode {
+  const icon = known(ICONS, status);
   return (
-    <span class={`status status-${status in ICONS ? status : 'other'}`} title={isShort ? word : undefined}>
+    <span class={`status status-${icon === undefined ? 'other' : status}`} title={isShort ? word : undefined}>
       <svg viewBox="0 0 16 16" aria-hidden="true">
-        <path d={ICONS[status] ?? 'M4 8h8'} />
+        <path d={icon ?? 'M4 8h8'} />
       </svg>
       <span class={isShort ? 'unseen' : undefined}>{word}</span>
     </span>

@@ -9,6 +9,7 @@ import { asApiError } from '../data/resource.ts';
 import { href } from '../data/route.ts';
 import { Fact } from '../ui/fact.tsx';
 import { duration, exact } from '../ui/format.ts';
+import { Guarded } from '../ui/guarded.tsx';
 import { Failure, Loading } from '../ui/notice.tsx';
 import { Status } from '../ui/status.tsx';
 import { Ago } from '../ui/time.tsx';
@@ -17,6 +18,9 @@ import { waitText } from './waiting.tsx';
 
 /** Events that come together are answered by one reading. */
 const PAUSE_MS = 200;
+
+/** Tasks in the head. */
+const TASKS_MAX = 20;
 
 /** Phases and steps of a workflow as a board, and its events. Both go on while the page is open. */
 export function WorkflowView({ id }: { readonly id: string }): VNode {
@@ -68,12 +72,18 @@ export function WorkflowView({ id }: { readonly id: string }): VNode {
   if (workflow === undefined) return error === undefined ? <Loading /> : <Failure error={error} />;
   return (
     <article>
-      <Head workflow={workflow} />
-      <Board workflow={workflow} />
+      <Guarded what="The head">
+        <Head workflow={workflow} />
+      </Guarded>
+      <Guarded what="The board">
+        <Board workflow={workflow} />
+      </Guarded>
       <h2>Events</h2>
       <ol class="events">
         {events.value.map((event) => (
-          <EventRow key={event.event_id} event={event} />
+          <Guarded key={event.event_id} what={`Event ${event.event_id}`}>
+            <EventRow event={event} />
+          </Guarded>
         ))}
       </ol>
     </article>
@@ -105,11 +115,12 @@ function Head({ workflow }: { readonly workflow: Workflow }): VNode {
         {item !== null && <Fact name="Work item">{item}</Fact>}
         <Fact name="Attempt">{workflow.attempt}</Fact>
         <Fact name="Project">{workflow.project ?? '–'}</Fact>
-        {tasks.map((task) => (
+        {tasks.slice(0, TASKS_MAX).map((task) => (
           <Fact key={task} name="Task">
             <a href={href(`/tasks/${task}`)}>{task}</a>
           </Fact>
         ))}
+        {tasks.length > TASKS_MAX && <Fact name="Tasks">{tasks.length - TASKS_MAX} more</Fact>}
         <Fact name="Workflow">
           <span class="mono">{id}</span>
         </Fact>

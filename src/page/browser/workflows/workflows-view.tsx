@@ -4,6 +4,7 @@ import { usePaged } from '../data/paged.ts';
 import { go, href, place } from '../data/route.ts';
 import { FilterBox } from '../ui/filter-box.tsx';
 import { count, duration } from '../ui/format.ts';
+import { Guarded } from '../ui/guarded.tsx';
 import { MoreButton } from '../ui/more-button.tsx';
 import { Empty } from '../ui/notice.tsx';
 import { Status } from '../ui/status.tsx';
@@ -34,7 +35,9 @@ export function WorkflowsView(): VNode {
       )}
       <ul class="cards">
         {items.map((workflow) => (
-          <Row key={workflow.workflow_id} workflow={workflow} />
+          <Guarded key={workflow.workflow_id} what={`Workflow ${workflow.workflow_id}`}>
+            <Row workflow={workflow} />
+          </Guarded>
         ))}
       </ul>
       <MoreButton list={list} />

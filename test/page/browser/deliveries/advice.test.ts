@@ -24,6 +24,13 @@ test.each([
   expect(todo).toContain(word);
 });
 
+test.each(['constructor', '__proto__', 'toString'])('the reason and the sender %s are words', (word) => {
+  expect(adviceOf(of({ reason: word }))).toEqual({ sentence: word, todo: undefined });
+  expect(adviceOf(of({ reason: 'wrong_signature', provider: word })).todo).toContain(
+    `webhooks.${word}.secret`,
+  );
+});
+
 test('an accepted delivery needs nothing, and an unknown reason is shown as it is', () => {
   expect(adviceOf(of({ outcome: 'accepted', task_ids: ['a', 'b'] }))).toEqual({
     sentence: 'It started 2 tasks.',

@@ -1,3 +1,4 @@
+import { known } from '../../data/known.ts';
 import { openSpan, type LiveSpan as Span } from '../open-spans.ts';
 
 /** What a span is about, in the words of the product. */
@@ -49,33 +50,56 @@ export function treeOf(spans: readonly Span[]): readonly SpanNode[] {
     else siblings.push(span);
   }
   const seen = new Set<string>();
-  const build = (key: string, depth: number): readonly SpanNode[] =>
-    (below.get(key) ?? [])
-      .filter(({ span_id: id }) => !seen.has(id))
-      .map((span) => {
-        seen.add(span.span_id);
-        return nodeOf(span, depth, build(span.span_id, depth + 1));
-      })
-      .sort((a, b) => a.startMs - b.startMs || rank(a) - rank(b));
-  const roots = build('', 0);
+  const roots = treesOf(below.get('') ?? [], below, seen);
   // Parents that are in a circle have no root.
-  const lost = spans.filter(({ span_id: id }) => !seen.has(id));
-  return [...roots, ...lost.flatMap((span) => (seen.has(span.span_id) ? [] : [rootOf(span)]))];
+  return [...roots, ...spans.flatMap((span) => treesOf([span], below, seen))];
+}
 
-  function rootOf(span: Span): SpanNode {
-    seen.add(span.span_id);
-    return nodeOf(span, 0, build(span.span_id, 1));
-  }
+/** A span on the way to its node. */
+interface Place {
+  readonly span: Span;
+  readonly depth: number;
+  readonly nodes: SpanNode[];
+  readonly above: SpanNode[];
+}
+
+/** Without recursion: a sender may nest spans as deep as it likes. */
+function treesOf(
+  spans: readonly Span[],
+  below: ReadonlyMap<string, readonly Span[]>,
+  seen: Set<string>,
+): readonly SpanNode[] {
+  const roots: SpanNode[] = [];
+  const places: Place[] = [];
+  const add = (list: readonly Span[], depth: number, above: SpanNode[]): void => {
+    for (const span of list) {
+      if (seen.has(span.span_id)) continue;
+      seen.add(span.span_id);
+      places.push({ span, depth, nodes: [], above });
+    }
+  };
+  add(spans, 0, roots);
+  // The list grows while it is read.
+  for (const { span, depth, nodes } of places) add(below.get(span.span_id) ?? [], depth + 1, nodes);
+  // Children are behind their parent, so that its node is made after theirs.
+  for (const { span, depth, nodes, above } of places.reverse())
+    above.push(nodeOf(span, depth, inOrder(nodes)));
+  return inOrder(roots);
+}
+
+/** By their start. Those that were sent first come first, where nothing else decides. */
+function inOrder(nodes: readonly SpanNode[]): readonly SpanNode[] {
+  return [...nodes].reverse().sort((a, b) => a.startMs - b.startMs || rank(a) - rank(b));
 }
 
 /** The rows of the trees, without those below a closed one. */
 export function rowsOf(roots: readonly SpanNode[], closed: ReadonlySet<string>): readonly SpanNode[] {
   const rows: SpanNode[] = [];
-  const add = (node: SpanNode): void => {
+  const stack = [...roots].reverse();
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
     rows.push(node);
-    if (!closed.has(node.id)) for (const child of node.children) add(child);
-  };
-  for (const root of roots) add(root);
+    if (!closed.has(node.id)) for (const child of [...node.children].reverse()) stack.push(child);
+  }
   return rows;
 }
 
@@ -126,8 +150,8 @@ function kindOf({ name, kind, attributes }: Span): SpanKind {
   const [first = ''] = name.split(' ', 1);
   if (first === 'phase' || first === 'step' || first === 'workflow') return first;
   const operation = attributes['gen_ai.operation.name'];
-  const known = typeof operation === 'string' ? OPERATIONS[operation] : undefined;
-  if (known !== undefined) return known;
+  const found = typeof operation === 'string' ? known(OPERATIONS, operation) : undefined;
+  if (found !== undefined) return found;
   if (kind === 'server' && 'tasktrail.webhook.provider' in attributes) return 'webhook';
   if (kind === 'producer') return 'queue';
   if (kind === 'consumer' || first === 'process') return 'attempt';

@@ -1,5 +1,6 @@
 import { Fragment, type VNode } from 'preact';
 import { useContext, useMemo } from 'preact/hooks';
+import { Guarded } from '../../ui/guarded.tsx';
 import { shownText } from './content/shown-text.ts';
 import { type LoadedPage, PAGE_LINES } from './line-pages.ts';
 import { isSubAgent, nestedRows, type RowNode, type SubAgent } from './rows/sub-agents.ts';
@@ -46,7 +47,9 @@ function Nodes({ nodes, depth }: { readonly nodes: readonly RowNode[]; readonly 
           <SubAgentRows key={`s${node.first.number}`} subAgent={node} depth={depth + 1} isRest />
         ) : (
           <Fragment key={node.row.key}>
-            <Row row={node.row} />
+            <Guarded what={`Line ${(node.row.numbers[0] ?? 0) + 1}`}>
+              <Row row={node.row} />
+            </Guarded>
             {node.below.map((subAgent) => (
               <SubAgentRows key={`s${subAgent.first.number}`} subAgent={subAgent} depth={depth + 1} />
             ))}

@@ -28,6 +28,20 @@ test('a span without its parent is a root, and the spans of a circle of parents 
   expect(rowsOf(treeOf(circle), new Set()).map(({ label }) => label)).toEqual(['own', 'a', 'b']);
 });
 
+test('a row of spans of any depth is shown', () => {
+  const spans = Array.from({ length: 20_000 }, (_, at) =>
+    span(`s${at}`, at === 0 ? null : `s${at - 1}`, [at, 30_000]),
+  );
+  const rows = rowsOf(treeOf(spans), new Set());
+  expect(rows).toHaveLength(20_000);
+  expect(rows.at(-1)?.depth).toBe(19_999);
+});
+
+test.each(['constructor', '__proto__', 'toString'])('an operation named %s is a span', (operation) => {
+  const [root] = treeOf([span('x y', null, [0, 1], { attributes: { 'gen_ai.operation.name': operation } })]);
+  expect(root?.kind).toBe('span');
+});
+
 test('what failed below is known above', () => {
   const [root] = treeOf([span('a', null, [0, 9]), span('b', 'a', [1, 2], { status: 'error' })]);
   expect(root?.hasError).toBe(true);

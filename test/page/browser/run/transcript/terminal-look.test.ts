@@ -90,14 +90,17 @@ test('hidden text is shown, and blinking text stands still', () => {
 test.each([
   ['a link of the terminal', `${ESC}]8;;javascript:alert(1)\u0007click${ESC}]8;;\u0007`, 'click'],
   ['a title', `a${ESC}]0;evil${ESC}\\b`, 'ab'],
-  ['a title without its end', `a${ESC}]0;evil`, 'a'],
+  ['a title without its end', `a${ESC}]0;evil`, `a${ESC}]0;evil`],
+  ['a title with a line in it', `a${ESC}]0;\nevil\u0007b`, `a${ESC}]0;\nevil\u0007b`],
+  ['a string of a device without its end', `a${ESC}_evil\nb`, 'aevil\nb'],
+  ['a title that is as long as a text', `a${ESC}]0;${'x'.repeat(300)}\u0007b`, 'a⟦305 hidden⟧b'],
   ['movements of the cursor', `a${ESC}[2J${ESC}[H${ESC}[10;20Hb${ESC}[?25l`, 'ab'],
   ['a mode that looks like a colour', `a${ESC}[>4;1mb`, 'ab'],
   ['the string of a device', `a${ESC}Pq#0${ESC}\\b`, 'ab'],
   ['a single escape', `a${ESC}cb${ESC}7c`, 'abc'],
   ['a progress bar', '\r1 %\r50 %\r100 %\nnext\r\n', '⟦2 overwritten⟧ 100 %\nnext\n'],
   ['the eight-bit form', 'a\u009b2Jb', 'ab'],
-])('%s leaves its text only', (_name, text, left) => {
+])('%s hides no text', (_name, text, left) => {
   expect(withoutMovements(text)).toBe(left);
 });
 

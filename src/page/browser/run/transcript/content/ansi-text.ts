@@ -1,4 +1,5 @@
 import Anser from 'anser';
+import { known } from '../../../data/known.ts';
 import { type ColourStyle, paletteColour, type Rgb, styleOf } from './ansi-colour.ts';
 import { shownText } from './shown-text.ts';
 
@@ -15,8 +16,11 @@ const ESC = '\u001b';
 /** The form of eight bits of the beginning of a sequence. */
 const CSI = '\u009b';
 
-/** Titles and links of terminals (OSC), and the strings of devices. */
-const STRINGS = /(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[PX^_][^\x1b]*(?:\x1b\\)?/g;
+/** Titles and links of terminals (OSC), and the strings of devices. Without its end it is text like any other. */
+const STRINGS = /(?:\x1b\]|\x9d)[^\x07\x1b\x9c\x9d\n]*(?:\x07|\x1b\\|\x9c)|\x1b[PX^_][^\x1b\n]*\x1b\\/g;
+
+/** The address of a link or a title is shorter. A longer string is said to be there, because it can hide a text. */
+const STRING_MAX = 200;
 
 /** Cursor, screen and modes (CSI) but for colours, which end in `m` and have only digits. */
 const SEQUENCES = /(?:\x1b\[|\x9b)(?![\d;:]*m)[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-Z\\^-~]/g;
@@ -38,11 +42,15 @@ function withoutColons(_all: string, codes: string): string {
 /** What is left on a terminal of one line: without titles, links and movements, and what was written over. */
 export function withoutMovements(text: string): string {
   const plain = text
-    .replace(STRINGS, '')
+    .replace(STRINGS, withoutString)
     .replace(SEQUENCES, '')
     .replaceAll(CSI, `${ESC}[`)
     .replace(COLONS, withoutColons);
   return plain.includes('\r') ? plain.split('\n').map(lastWritten).join('\n') : plain;
+}
+
+function withoutString(string: string): string {
+  return string.length > STRING_MAX ? `⟦${string.length} hidden⟧` : '';
 }
 
 /** A progress bar writes over its line: the last state counts. That there were others is said, because it can hide a text. */
@@ -94,7 +102,7 @@ function lookOf(entry: Anser.AnserJsonEntry): Pick<Segment, 'classes' | 'style'>
   const classes = [
     hasClass && `ansi-${text.name}`,
     isReverse && 'ansi-reverse',
-    ...entry.decorations.map((decoration) => DECORATIONS[decoration]),
+    ...entry.decorations.map((decoration) => known(DECORATIONS, decoration)),
   ].filter((name) => typeof name === 'string');
   return { classes: classes.join(' '), ...(style !== undefined && { style }) };
 }

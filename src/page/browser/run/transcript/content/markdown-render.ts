@@ -51,8 +51,15 @@ const CONFIG: Config = {
 /** Headings of a message are below those of the page. */
 const HEADINGS = 'h1, h2, h3, h4, h5, h6';
 
+/**
+ * Quotes and lists in each other, at the start of a line. The time to read them grows with the square of their number: no
+ * person nests so many.
+ */
+const TOO_DEEP = /^(?:[ \t]{0,8}(?:>|[-+*](?=[ \t])|\d{1,9}[.)](?=[ \t]))){21}/m;
+
 /** Markup of a text that may be anything. Throws on what nests too deep. */
 export function renderMarkdown(text: string): DocumentFragment {
+  if (TOO_DEEP.test(text)) throw new RangeError('the text nests too deep');
   const html = marked.parse(text) as string;
   const fragment = DOMPurify.sanitize(html, CONFIG) as unknown as DocumentFragment;
   for (const link of fragment.querySelectorAll('a[href]')) {

@@ -1,4 +1,5 @@
 import type { OutputLine } from '../../../../../client/api/shapes.ts';
+import { known } from '../../../data/known.ts';
 
 /** A picture in the output. Undefined content: of a type that is not shown, or no picture. */
 export interface Picture {
@@ -38,16 +39,16 @@ export function picturesOf(
 function pictureOf(json: string): Picture | undefined {
   const block = parsed(json);
   const source = objectOf(block.source);
-  const url = String(objectOf(block.image_url).url ?? block.image_url ?? source.url ?? '');
+  const url = textOf(objectOf(block.image_url).url ?? block.image_url ?? source.url);
   const fromUrl = DATA_URL.exec(url);
-  const type = String(source.media_type ?? block.mimeType ?? fromUrl?.[1] ?? '');
+  const type = textOf(source.media_type ?? block.mimeType ?? fromUrl?.[1]);
   const data = source.data ?? block.data ?? (fromUrl === null ? undefined : url.slice(fromUrl[0].length));
   if (type === '' || typeof data !== 'string') return undefined;
   return { type, content: blobOf(type, data) };
 }
 
 function blobOf(type: string, base64: string): Blob | undefined {
-  const beginning = BEGINNINGS[type];
+  const beginning = known(BEGINNINGS, type);
   if (beginning === undefined) return undefined;
   try {
     const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
@@ -66,6 +67,11 @@ function parsed(json: string): Readonly<Record<string, unknown>> {
     // SyntaxError: text that only looks like a block, or one that was cut.
     return {};
   }
+}
+
+/** `String` throws for an object whose `toString` is no function. */
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 function objectOf(value: unknown): Readonly<Record<string, unknown>> {

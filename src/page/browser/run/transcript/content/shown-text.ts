@@ -1,25 +1,20 @@
+import { UNSAFE_IN_TEXT } from '../../../../../model/unsafe-characters.ts';
+
 /** Characters of a text that are shown before "show all". A longer one would hold up the page. */
 export const SHOWN_MAX = 20_000;
 
-/** Controls of writing direction, and characters without a width: they make a text look like another one. */
-const UNSEEN = /[\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]/g;
-
-/** What no terminal and no editor shows. Tab, newline and carriage return are left. */
-const CONTROLS = /(?![\t\n\r])\p{Cc}/gu;
-
 /** Makes characters visible that would hide or reorder others: `⟦U+202E⟧`, and `␀` for the controls of ASCII. */
 export function shownText(text: string): string {
-  return text.replace(UNSEEN, named).replace(CONTROLS, pictured);
+  return text.replace(UNSAFE_IN_TEXT, named);
 }
 
+/** Carriage returns are left: the view of a terminal reads them. */
 function named(character: string): string {
-  return `⟦U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}⟧`;
-}
-
-function pictured(character: string): string {
-  const code = character.charCodeAt(0);
+  const code = character.codePointAt(0) ?? 0;
+  if (character === '\r') return character;
   if (code === 0x7f) return '␡';
-  return code < 0x20 ? String.fromCharCode(0x2400 + code) : named(character);
+  if (code < 0x20) return String.fromCharCode(0x2400 + code);
+  return `⟦U+${code.toString(16).toUpperCase().padStart(4, '0')}⟧`;
 }
 
 /** The first characters of a text, never half of one. */

@@ -37,7 +37,7 @@ export function Row({ row }: { readonly row: TranscriptRow }): VNode {
       return (
         <Timed line={row.line} numbers={row.numbers}>
           <div class="failure">
-            <strong>Error{row.line.line.error_type ? `: ${shownText(row.line.line.error_type)}` : ''}</strong>
+            <strong>Error{typeName(row.line.line.error_type)}</strong>
             <CutText line={row.line} />
           </div>
         </Timed>
@@ -58,6 +58,10 @@ export function Row({ row }: { readonly row: TranscriptRow }): VNode {
         </Timed>
       );
   }
+}
+
+function typeName(type: unknown): string {
+  return typeof type === 'string' && type !== '' ? `: ${type}` : '';
 }
 
 function Timed({
