@@ -1,19 +1,14 @@
 import {
-  type Context,
   context,
   diag,
   isSpanContextValid,
-  ROOT_CONTEXT,
   type Span,
   SpanKind,
-  TraceFlags,
   type Tracer,
   trace,
 } from '@opentelemetry/api';
-import type { LogAttributes, Logger } from '@opentelemetry/api-logs';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import type { Resource } from '@opentelemetry/resources';
-import { LoggerProvider } from '@opentelemetry/sdk-logs';
 import {
   AlwaysOnSampler,
   BasicTracerProvider,
@@ -21,17 +16,23 @@ import {
   RandomIdGenerator,
 } from '@opentelemetry/sdk-trace-base';
 import { messageOf } from '../errors.ts';
-import { ATTR } from '../model/attributes.ts';
+import { factEntry } from '../journal/line.ts';
 import { targetOf } from '../model/events.ts';
 import type { Fact, SpanIds, SpanKindName } from '../model/fact.ts';
 import { sha256 } from '../model/sha256.ts';
 import { derivedSpanId, derivedTraceId, spanIdFrom } from '../model/workflow-span.ts';
 import { presentAttributes, type Recorder, type SpanStart } from '../record/recorder.ts';
-import { type JournalWriter, TasktrailLogRecordProcessor, TasktrailSpanProcessor } from './processors.ts';
+import {
+  type JournalWriter,
+  sourceOf,
+  TasktrailLogRecordProcessor,
+  TasktrailSpanProcessor,
+} from './processors.ts';
 
 const SCOPE_NAME = 'tasktrail';
+const SCOPE = { name: SCOPE_NAME };
 
-/** Limits for tasktrail's own records, so that a user's limits for spans and logs do not truncate them. */
+/** Limits for tasktrail's own spans, so that a user's limits do not truncate them. */
 const ATTRIBUTES_MAX = 1024;
 const EVENTS_MAX = 1024;
 
@@ -73,24 +74,19 @@ export interface RecorderOptions {
 }
 
 /**
- * Emits facts through its own logger provider, and spans through the user's provider when that carries tasktrail's
+ * Writes facts to the journal as OTLP log records, and emits spans through the user's provider when that carries tasktrail's
  * processor.
  */
 export class OtelRecorder implements Recorder {
   readonly #journal: RecorderOptions['journal'];
   readonly #emitWorkflowEvents: boolean;
-  readonly #logger: Logger;
+  readonly #resource: Resource;
   readonly #tracer: Tracer;
 
   constructor({ resource, journal, emitWorkflowEvents }: RecorderOptions) {
     this.#journal = journal;
     this.#emitWorkflowEvents = emitWorkflowEvents ?? true;
-    const logs = new LoggerProvider({
-      resource,
-      processors: [new TasktrailLogRecordProcessor(() => journal)],
-      logRecordLimits: { attributeCountLimit: ATTRIBUTES_MAX },
-    });
-    this.#logger = logs.getLogger(SCOPE_NAME);
+    this.#resource = resource;
     const traces = new BasicTracerProvider({
       resource,
       sampler: new AlwaysOnSampler(),
@@ -118,19 +114,7 @@ export class OtelRecorder implements Recorder {
 
   emit(fact: Fact): void {
     if (!this.#emitWorkflowEvents && targetOf(fact.eventName) === 'workflow') return;
-    const attributes: LogAttributes = { [ATTR.eventId]: fact.eventId };
-    for (const key of Object.keys(fact.attributes)) {
-      const value = fact.attributes[key];
-      if (value !== undefined && value !== null) attributes[key] = value as LogAttributes[string];
-    }
-    this.#logger.emit({
-      eventName: fact.eventName,
-      // A pair, because a number smaller than the process's start is taken for an offset from it.
-      timestamp: [Math.trunc(fact.timeMs / 1000), (fact.timeMs % 1000) * 1_000_000],
-      attributes,
-      body: fact.body as LogAttributes[string],
-      context: fact.span === undefined ? ROOT_CONTEXT : contextOf(fact.span),
-    });
+    this.#journal.append(sourceOf(this.#resource, SCOPE), factEntry(fact));
   }
 
   startSpan(start: SpanStart): Span {
@@ -209,17 +193,6 @@ const derivedIds = new DerivedIds();
 /** For a provider with tasktrail's span processor: a resumed process continues its spans under the same ids. */
 export function idGenerator(): IdGenerator {
   return derivedIds;
-}
-
-/** Keyed by the id object of a span, which many facts share while the span is open. */
-const contexts = new WeakMap<SpanIds, Context>();
-
-function contextOf(span: SpanIds): Context {
-  const known = contexts.get(span);
-  if (known !== undefined) return known;
-  const made = trace.setSpanContext(ROOT_CONTEXT, { ...span, traceFlags: TraceFlags.SAMPLED });
-  contexts.set(span, made);
-  return made;
 }
 
 /**

@@ -59,7 +59,7 @@ export class TasktrailSpanProcessor implements SpanProcessor {
   async shutdown(): Promise<void> {}
 }
 
-/** Writes log records to the journal: tasktrail's facts, and the records of a user's logger inside a task. */
+/** Writes the records of a user's logger inside a task to the journal. */
 export class TasktrailLogRecordProcessor implements LogRecordProcessor {
   readonly #writer: () => JournalWriter | undefined;
 
@@ -89,13 +89,32 @@ export class TasktrailLogRecordProcessor implements LogRecordProcessor {
   }
 }
 
+type Resource = ReadableSpan['resource'];
+interface Scope {
+  readonly name: string;
+  readonly version?: string;
+}
+
 const sources = new WeakMap<object, Map<string, TelemetrySource>>();
 
+/** By content: two providers of a process may have equal resources. */
+const equalSources = new Map<string, TelemetrySource>();
+/** A process has few; the bound protects against one that makes resources. */
+const EQUAL_MAX = 100;
+
+/** Most records come from the resource and scope of the one before. */
+let last: { resource: Resource; scope: Scope; isPending: boolean; source: TelemetrySource } | undefined;
+
 /** One object for each resource and scope: the journal compares sources by identity. */
-function sourceOf(
-  resource: ReadableSpan['resource'],
-  scope: { readonly name: string; readonly version?: string },
-): TelemetrySource {
+export function sourceOf(resource: Resource, scope: Scope): TelemetrySource {
+  const isPending = resource.asyncAttributesPending === true;
+  if (last?.resource === resource && last.scope === scope && last.isPending === isPending) return last.source;
+  const source = findSource(resource, scope);
+  last = { resource, scope, isPending, source };
+  return source;
+}
+
+function findSource(resource: Resource, scope: Scope): TelemetrySource {
   let scopes = sources.get(resource);
   if (scopes === undefined) {
     scopes = new Map();
@@ -106,11 +125,19 @@ function sourceOf(
   const key = `${state}\0${scope.name}\0${scope.version ?? ''}`;
   let source = scopes.get(key);
   if (source === undefined) {
-    source = {
+    source = equalSource({
       resource: { attributes: encodeAttributes(resource.attributes) },
       scope: { name: scope.name, ...(scope.version !== undefined && { version: scope.version }) },
-    };
+    });
     scopes.set(key, source);
   }
+  return source;
+}
+
+function equalSource(source: TelemetrySource): TelemetrySource {
+  const key = JSON.stringify(source);
+  const known = equalSources.get(key);
+  if (known !== undefined) return known;
+  if (equalSources.size < EQUAL_MAX) equalSources.set(key, source);
   return source;
 }

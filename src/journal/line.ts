@@ -1,5 +1,16 @@
-import type { OtlpAnyValue, OtlpKeyValue, OtlpResource, OtlpScope, OtlpSpan } from '../model/otlp.ts';
+import { ATTR } from '../model/attributes.ts';
+import type { Fact, SpanIds } from '../model/fact.ts';
+import { type JsonValue, toJsonValue } from '../model/json.ts';
+import {
+  anyValueFromPlain,
+  type OtlpAnyValue,
+  type OtlpKeyValue,
+  type OtlpResource,
+  type OtlpScope,
+  type OtlpSpan,
+} from '../model/otlp.ts';
 import { wellFormed } from '../model/text.ts';
+import { nanosFromMs } from '../model/time.ts';
 import { rulesVersion } from '../redact/extra-rules.ts';
 import { redact, redactJson, redactNamedText } from '../redact/redact.ts';
 
@@ -7,7 +18,7 @@ import { redact, redactJson, redactNamedText } from '../redact/redact.ts';
  * A segment line is one letter and JSON: `H` the header (first line), `C` the resource and scope of the following
  * records, `L` a log record, `S` a span. Records are OTLP/JSON, so that a request body is built without parsing.
  */
-export type EntryKind = 'L' | 'S';
+type EntryKind = 'L' | 'S';
 
 export interface SegmentHeader {
   readonly version: 1;
@@ -38,9 +49,91 @@ export interface JournalEntry {
   readonly json: string;
 }
 
+interface MaskedText {
+  readonly text: string;
+  /** The rules by which it was masked. */
+  readonly rules: number;
+}
+
+const sourceLines = new WeakMap<TelemetrySource, MaskedText>();
+
+/** Masked like the records: a resource may hold the command line of its process. */
+export function sourceLine(source: TelemetrySource): string {
+  const known = sourceLines.get(source);
+  if (known?.rules === rulesVersion()) return known.text;
+  const { resource, scope } = source;
+  const text = `C${safeJson({ resource, scope })}\n`;
+  sourceLines.set(source, { text, rules: rulesVersion() });
+  return text;
+}
+
 /** Secrets are masked here, at the last point where a record is data of this process. */
 export function logEntry(record: OtlpLogRecord): JournalEntry {
   return { kind: 'L', json: recordText(record) };
+}
+
+/** Limit for the attributes of a fact. Not that of a user's SDK, which may be any. */
+const ATTRIBUTES_MAX = 1024;
+
+/**
+ * A fact of this process as an OTLP log record. In one pass: the objects of an SDK's record, and of one in OTLP, cost the
+ * recording program as much as the text. What facts share is written once.
+ */
+export function factEntry(fact: Fact): JournalEntry {
+  const { body, shared, attributes, span } = fact;
+  let text = `{"timeUnixNano":"${nanosFromMs(fact.timeMs)}","observedTimeUnixNano":"${nanosFromMs(Date.now())}"`;
+  text += `,"eventName":${nameText(fact.eventName)}`;
+  if (body !== undefined) text += `,"body":${valueText(anyValue(body))}`;
+  // Minted here: no text of a user.
+  text += `,"attributes":[{"key":"${ATTR.eventId}","value":{"stringValue":"${fact.eventId}"}}`;
+  if (shared !== undefined) text += sharedText(shared);
+  text += attributesText(attributes);
+  return { kind: 'L', json: `${text}]${span === undefined ? '' : spanText(span)}}` };
+}
+
+function attributesText(attributes: Fact['attributes']): string {
+  let text = '';
+  let count = 0;
+  for (const key of Object.keys(attributes)) {
+    const value = attributes[key];
+    if (value === undefined || value === null || key === '') continue;
+    count += 1;
+    if (count > ATTRIBUTES_MAX) break;
+    text += `,${attributeText(key, anyValue(value))}`;
+  }
+  return text;
+}
+
+/** Fast path: almost all values are text, which needs no conversion to JSON. */
+function anyValue(value: JsonValue): OtlpAnyValue {
+  return typeof value === 'string' ? { stringValue: value } : anyValueFromPlain(toJsonValue(value));
+}
+
+const sharedTexts = new WeakMap<object, MaskedText>();
+
+function sharedText(shared: Fact['attributes']): string {
+  const known = sharedTexts.get(shared);
+  if (known?.rules === rulesVersion()) return known.text;
+  const text = attributesText(shared);
+  sharedTexts.set(shared, { text, rules: rulesVersion() });
+  return text;
+}
+
+const TRACE_ID = /^(?!0+$)[0-9a-f]{32}$/i;
+const SPAN_ID = /^(?!0+$)[0-9a-f]{16}$/i;
+
+/** By the id object of a span, which many facts share while the span is open. */
+const spanTexts = new WeakMap<SpanIds, string>();
+
+/** Empty for a span of an SDK that does not record: a receiver would refuse the whole request for its ids. */
+function spanText(span: SpanIds): string {
+  const known = spanTexts.get(span);
+  if (known !== undefined) return known;
+  const { traceId, spanId } = span;
+  const isValid = TRACE_ID.test(traceId) && SPAN_ID.test(spanId);
+  const text = isValid ? `,"traceId":"${traceId}","spanId":"${spanId}"` : '';
+  spanTexts.set(span, text);
+  return text;
 }
 
 export function spanEntry(span: OtlpSpan): JournalEntry {

@@ -5,7 +5,7 @@ import { parseObject } from '../model/json.ts';
 import { withoutLeadingNuls } from '../system/files/nul-block.ts';
 import { openSafeHandle } from '../system/files/safe-open.ts';
 import { type Line, readLines } from '../system/lines.ts';
-import type { EntryKind, SegmentHeader } from './line.ts';
+import type { JournalEntry, SegmentHeader } from './line.ts';
 
 /** Limits of a batch, which becomes one request: records and bytes. */
 export const BATCH_RECORDS_MAX = 512;
@@ -26,7 +26,7 @@ const HEADER_START = 'H{"version":1,';
 const GROUP_BYTES = 100;
 
 export interface BatchEntry {
-  readonly kind: EntryKind;
+  readonly kind: JournalEntry['kind'];
   /** Resource and scope as the members of a JSON object, without its braces. */
   readonly source: string;
   readonly json: string;

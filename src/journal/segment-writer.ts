@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path';
 import { ulid } from 'ulid';
 import { errnoOf, messageOf } from '../errors.ts';
 import { DEFAULT_FSYNC, type FsyncMode } from '../model/fsync-mode.ts';
-import { redactJson } from '../redact/redact.ts';
 import { adviceOn } from '../system/disk-advice.ts';
 import { makeDirectorySync } from '../system/files/make-directory.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../system/files/modes.ts';
@@ -11,7 +10,7 @@ import { checkFolders } from '../system/files/real-folders.ts';
 import { openSafeSync } from '../system/files/safe-open.ts';
 import { holdsLease } from '../system/lease-guard.ts';
 import { ownIdentity } from '../system/process-identity.ts';
-import type { JournalEntry, SegmentHeader, TelemetrySource } from './line.ts';
+import { type JournalEntry, type SegmentHeader, sourceLine, type TelemetrySource } from './line.ts';
 import { formatSegmentName } from './segment-name.ts';
 import { type FailedSync, SegmentSync, type SyncableSegment } from './segment-sync.ts';
 
@@ -26,6 +25,9 @@ const TICK_BYTES_MAX = 4 * 1024 * 1024;
 
 /** A full disk: what was written to the open segment stands, and the rest follows. */
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
+
+/** Memory that the chunks of some ticks share: an allocation for each would take longer than its bytes. */
+const SHARED_BYTES = 128 * 1024;
 
 /** Delay before a failed write is retried. */
 const RETRY_MS = 500;
@@ -88,7 +90,7 @@ export class SegmentWriter {
   #source: TelemetrySource | undefined;
   /** Source of the last written entry. A new segment starts with it, so that it is readable alone. */
   #writtenSource: TelemetrySource | undefined;
-  #pendingLines: string[] = [];
+  #pendingText = '';
   /** Bytes of the waiting lines and the chunk. */
   #pendingBytes = 0;
   /** Entries among the waiting lines, without the chunk. */
@@ -102,6 +104,10 @@ export class SegmentWriter {
   #scheduled = false;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
+  /** When the open file was last seen in its place. */
+  #seenMs = 0;
+  #shared = Buffer.alloc(0);
+  #sharedUsed = 0;
 
   constructor(options: WriterOptions) {
     this.#options = options;
@@ -206,7 +212,7 @@ export class SegmentWriter {
   }
 
   #push(line: string): void {
-    this.#pendingLines.push(line);
+    this.#pendingText += line;
     this.#pendingBytes += line.length;
   }
 
@@ -214,7 +220,7 @@ export class SegmentWriter {
     // It may have been stopped since the first record of the tick.
     holdsLease();
     try {
-      while (this.#chunk !== undefined || this.#again.length > 0 || this.#pendingLines.length > 0) {
+      while (this.#chunk !== undefined || this.#again.length > 0 || this.#pendingText !== '') {
         this.#chunk ??= this.#withSource(this.#again.shift() ?? this.#nextChunk());
         if (this.#file === undefined && this.#options.isFull?.() === true) {
           this.#dropChunk(this.#chunk);
@@ -241,20 +247,34 @@ export class SegmentWriter {
   /** The next chunk brings the source in force with it. */
   #dropChunk({ bytes, entries }: Chunk): void {
     this.#chunk = undefined;
-    this.#pendingBytes = this.#pendingLines.length === 0 ? 0 : this.#pendingBytes - bytes.length;
+    this.#pendingBytes = this.#pendingText === '' ? 0 : this.#pendingBytes - bytes.length;
     this.#options.onDropped('journal_full', entries);
   }
 
   #nextChunk(): Chunk {
-    const bytes = Buffer.from(this.#pendingLines.join(''));
+    const bytes = this.#encoded(this.#pendingText);
     const before = this.#takenSource;
     this.#takenSource = this.#source;
     const entries = this.#pendingEntries;
     const chunk = { bytes, entries, before, source: this.#source, written: 0, file: undefined };
-    this.#pendingLines = [];
+    this.#pendingText = '';
     this.#pendingEntries = 0;
     this.#pendingBytes = bytes.length;
     return chunk;
+  }
+
+  #encoded(text: string): Buffer {
+    // A UTF-16 unit is at most three bytes of UTF-8.
+    const bytesMax = text.length * 3;
+    if (bytesMax > SHARED_BYTES / 2) return Buffer.from(text);
+    if (this.#sharedUsed + bytesMax > this.#shared.length) {
+      // The chunks keep the one before for as long as they need it.
+      this.#shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
+      this.#sharedUsed = 0;
+    }
+    const start = this.#sharedUsed;
+    this.#sharedUsed += this.#shared.write(text, start);
+    return this.#shared.subarray(start, this.#sharedUsed);
   }
 
   /** Chunks of a segment whose sync has failed come late: another source may be in force. */
@@ -280,7 +300,7 @@ export class SegmentWriter {
     this.#chunk = undefined;
     file.entries += chunk.entries;
     this.#sync.appended(file, chunk, chunk.bytes.length);
-    this.#pendingBytes = this.#pendingLines.length === 0 ? 0 : this.#pendingBytes - chunk.bytes.length;
+    this.#pendingBytes = this.#pendingText === '' ? 0 : this.#pendingBytes - chunk.bytes.length;
   }
 
   /** The part of a segment whose sync has failed that a destination has not received goes to another segment. */
@@ -309,9 +329,14 @@ export class SegmentWriter {
     }, RETRY_MS).unref();
   }
 
-  /** The open file, or a new one when it was deleted or claimed: no reader would see a write to it. */
+  /**
+   * The open file, or a new one when it was deleted or claimed: no reader would see a write to it. Looks once a millisecond, by
+   * the clock that goes on while a process or a machine is stopped: a segment is claimed only after seconds without a sign of life.
+   */
   #openFile(): File {
-    if (this.#file !== undefined && !isInPlace(this.#file)) this.#finish();
+    const now = Date.now();
+    if (this.#file !== undefined && now !== this.#seenMs && !isInPlace(this.#file)) this.#finish();
+    this.#seenMs = now;
     this.#file ??= this.#createFile();
     return this.#file;
   }
@@ -370,9 +395,4 @@ function completeEntries(chunk: Chunk | undefined): number {
   if (chunk === undefined) return 0;
   const lines = chunk.bytes.subarray(0, chunk.written).toString('utf8').split('\n').slice(0, -1);
   return lines.filter((line) => !line.startsWith('C')).length;
-}
-
-function sourceLine({ resource, scope }: TelemetrySource): string {
-  // Masked like the records: a resource may hold the command line of its process.
-  return `C${redactJson(JSON.stringify({ resource, scope }))}\n`;
 }

@@ -17,7 +17,9 @@ export interface Fact {
   readonly eventName: string;
   readonly eventId: string;
   readonly timeMs: number;
-  readonly body?: JsonValue;
+  readonly body?: JsonValue | undefined;
+  /** Further attributes, the same object for many facts: it is never changed. None of its names is in `attributes`. */
+  readonly shared?: Readonly<Record<string, JsonValue>> | undefined;
   readonly attributes: Readonly<Record<string, JsonValue | undefined>>;
-  readonly span?: SpanIds;
+  readonly span?: SpanIds | undefined;
 }

@@ -26,6 +26,14 @@ export function msFromNanos(nanos: string): number {
   return ms >= 0 && ms <= MS_MAX ? ms : 0;
 }
 
+/** Milliseconds since the epoch as nanoseconds (a decimal string). A time before 1970 becomes 1970: OTLP times are unsigned. */
+export function nanosFromMs(ms: number): string {
+  if (!(ms >= 1 && ms <= MS_MAX)) return '0';
+  if (Number.isInteger(ms)) return `${ms}000000`;
+  const whole = Math.trunc(ms);
+  return `${whole}${String(Math.trunc((ms - whole) * 1_000_000)).padStart(NS_DIGITS, '0')}`;
+}
+
 /** Nanoseconds since the epoch as ISO 8601 with milliseconds and `Z`. */
 export function isoFromNanos(nanos: string): string {
   return isoFromMs(msFromNanos(nanos));

@@ -1,22 +1,30 @@
-import { decodeTime, isValid, monotonicFactory } from 'ulid';
+import { decodeTime, encodeTime, incrementBase32, isValid } from 'ulid';
 import type { OutputPlace, RunOrigin } from '../model/agent-output.ts';
 import { isoFromMs } from '../model/time.ts';
 
-/** Random bytes for 16 ids: the cost is per system call, not per byte. */
+/** Crockford's base 32, the alphabet of ULIDs. */
+const DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+
+/** Each two digits, by their value: an id ends in a counter, and dividing takes time for each digit. */
+const PAIRS: readonly string[] = Array.from(DIGITS, (high) => Array.from(DIGITS, (low) => high + low)).flat();
+
+const TIME_DIGITS = 10;
+/** Random digits before those that count. */
+const HEAD_DIGITS = 11;
+/** Of five digits. The first id of a millisecond begins at a random number. */
+const COUNT_MAX = 2 ** 25;
+
+/** Random bytes for the ids of 16 milliseconds: the cost is per system call, not per byte. */
 const random = new Uint8Array(256);
 let drawn = random.length;
 
-const nextUlid = monotonicFactory(() => {
-  if (drawn === random.length) {
-    crypto.getRandomValues(random);
-    drawn = 0;
-  }
-  const byte = random[drawn] ?? 0;
-  drawn += 1;
-  return byte / 256;
-});
-
 let lastMs = 0;
+/** Time and random digits of the ids of the last millisecond. */
+let idMs = -1;
+let idTime = '';
+let idHead = '';
+let idStart = '';
+let idCount = 0;
 
 /** The time and the id of a fact, minted together: sorting by either gives the same order. */
 export interface Moment {
@@ -33,8 +41,37 @@ export function mintMoment(): Moment {
   return { timeMs: lastMs, eventId: nextUlid(lastMs) };
 }
 
-/** Crockford's base 32, the alphabet of ULIDs. */
-const DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+/** A ULID. Those of one millisecond count upwards, as the specification of ULIDs asks for. */
+function nextUlid(timeMs: number): string {
+  idCount += 1;
+  if (timeMs !== idMs) drawHead(timeMs);
+  else if (idCount === COUNT_MAX) {
+    idCount = 0;
+    idHead = incrementBase32(idHead);
+    idStart = idTime + idHead;
+  }
+  return `${idStart}${DIGITS.charAt(idCount >>> 20)}${PAIRS[(idCount >>> 10) & 1023]}${PAIRS[idCount & 1023]}`;
+}
+
+function drawHead(timeMs: number): void {
+  idMs = timeMs;
+  idTime = encodeTime(timeMs, TIME_DIGITS);
+  // Of the first digit one bit is zero: what follows can always count on.
+  idHead = DIGITS.charAt(nextByte() & 15);
+  for (let digit = 1; digit < HEAD_DIGITS; digit += 1) idHead += DIGITS.charAt(nextByte() & 31);
+  idStart = idTime + idHead;
+  idCount = ((nextByte() & 1) << 24) | (nextByte() << 16) | (nextByte() << 8) | nextByte();
+}
+
+function nextByte(): number {
+  if (drawn === random.length) {
+    crypto.getRandomValues(random);
+    drawn = 0;
+  }
+  const byte = random[drawn] ?? 0;
+  drawn += 1;
+  return byte;
+}
 
 /**
  * The event id of an output of an agent's run: a ULID that every process derives from the position of the output, so that

@@ -24,6 +24,8 @@ import {
 
 const SCOPE = createContextKey('tasktrail.scope');
 
+const NO_ATTRIBUTES = {};
+
 export interface ScopeStart extends SpanStart {
   /** Ids of a span that an earlier process started. It continues under them and is built from its start and end facts. */
   readonly resumed?: SpanIds | undefined;
@@ -38,6 +40,8 @@ export interface Failure {
 export interface FactInput {
   readonly body?: JsonValue;
   readonly attributes?: Readonly<Record<string, JsonValue | undefined>>;
+  /** As `Fact.shared`. */
+  readonly shared?: Readonly<Record<string, JsonValue>>;
   /** The time of a fact that was held back. Default now. */
   readonly moment?: Moment;
 }
@@ -103,14 +107,8 @@ export class Scope {
     const recorder = this.#recorder;
     if (recorder === undefined) return;
     const { timeMs, eventId } = input.moment ?? mintMoment();
-    const fact: Fact = {
-      eventName,
-      eventId,
-      timeMs,
-      attributes: input.attributes ?? {},
-      ...(input.body === undefined ? {} : { body: input.body }),
-      ...(this.ids === undefined ? {} : { span: this.ids }),
-    };
+    const { body, shared, attributes = NO_ATTRIBUTES } = input;
+    const fact: Fact = { eventName, eventId, timeMs, body, shared, attributes, span: this.ids };
     quietly(() => recorder.emit(fact));
   }
 

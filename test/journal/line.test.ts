@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { logEntry, type OtlpLogRecord, spanEntry } from '../../src/journal/line.ts';
+import { factEntry, logEntry, type OtlpLogRecord, sourceLine, spanEntry } from '../../src/journal/line.ts';
+import type { Fact } from '../../src/model/fact.ts';
 import { wellFormedJsonText } from '../../src/model/text.ts';
 import { maskSecrets, setRedactRules } from '../../src/redact/redact.ts';
 
@@ -90,4 +91,101 @@ test('a name that was written before is masked by a rule and a secret that come 
   expect(logEntry(record).json).not.toContain('own-value-7');
   maskSecrets([]);
   expect(logEntry(record).json).toContain('own-value-7');
+});
+
+const FACT: Fact = {
+  eventName: 'tasktrail.agent.output',
+  eventId: '01JY0000000000000000000000',
+  timeMs: 1_750_000_000_000,
+  body: 'line "one"\n',
+  shared: { 'tasktrail.task.id': 'task-1', 'tasktrail.task.attempt': 2 },
+  attributes: {
+    text: 'é\u2028"\\\ud800',
+    yes: true,
+    half: 0.5,
+    list: [1, 'a'],
+    none: null,
+    absent: undefined,
+  },
+  span: { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' },
+};
+
+function written(fact: Partial<Fact>): OtlpLogRecord {
+  return JSON.parse(factEntry({ ...FACT, ...fact }).json);
+}
+
+test('a fact is a log record in OTLP, the same when its texts were written before', () => {
+  for (let time = 0; time < 2; time += 1) {
+    const { observedTimeUnixNano, ...record } = written({});
+    expect(Math.abs(Number(observedTimeUnixNano) / 1e6 - Date.now())).toBeLessThan(60_000);
+    expect(record).toEqual({
+      timeUnixNano: '1750000000000000000',
+      eventName: FACT.eventName,
+      body: { stringValue: FACT.body },
+      attributes: [
+        { key: 'tasktrail.event.id', value: { stringValue: FACT.eventId } },
+        { key: 'tasktrail.task.id', value: { stringValue: 'task-1' } },
+        { key: 'tasktrail.task.attempt', value: { intValue: 2 } },
+        { key: 'text', value: { stringValue: 'é\u2028"\\\ufffd' } },
+        { key: 'yes', value: { boolValue: true } },
+        { key: 'half', value: { doubleValue: 0.5 } },
+        { key: 'list', value: { arrayValue: { values: [{ intValue: 1 }, { stringValue: 'a' }] } } },
+      ],
+      ...FACT.span,
+    });
+  }
+  expect(written({ body: { a: [null] } }).body).toEqual({
+    kvlistValue: { values: [{ key: 'a', value: { arrayValue: { values: [{}] } } }] },
+  });
+});
+
+test('a fact with values of a caller that OTLP does not take is written all the same', () => {
+  const odd = { big: 1n, call: () => 1, date: new Date(0) } as unknown as Fact['attributes'];
+  const many = Object.fromEntries(Array.from({ length: 2_000 }, (_, n) => [`a${n}`, n]));
+  expect(written({ attributes: { ...odd, '': 'no name' } }).attributes.slice(3)).toEqual([
+    { key: 'big', value: { stringValue: '1' } },
+    { key: 'call', value: { stringValue: '[function]' } },
+    { key: 'date', value: { stringValue: '1970-01-01T00:00:00.000Z' } },
+  ]);
+  expect(written({ attributes: many }).attributes).toHaveLength(1_024 + 3);
+  for (const span of [
+    { traceId: '0'.repeat(32), spanId: '0'.repeat(16) },
+    { traceId: 'no trace', spanId: '00f067aa0ba902b7' },
+  ])
+    expect(written({ span })).not.toHaveProperty('traceId');
+  expect(written({ span: undefined, body: undefined, shared: undefined })).not.toHaveProperty('body');
+});
+
+test.each([
+  [1_750_000_000_000, '1750000000000000000'],
+  [1_750_000_000_000.25, '1750000000000250000'],
+  [0.5, '0'],
+  [-5, '0'],
+  [Number.NaN, '0'],
+])('the time %d of a fact is %s', (timeMs, nanos) => {
+  expect(written({ timeMs }).timeUnixNano).toBe(nanos);
+});
+
+test('a secret in a fact or its source is not written, also by a rule that comes after the texts were kept', () => {
+  onTestFinished(() => maskSecrets([]));
+  const shared = { 'tasktrail.task.id': 'own-value-7' };
+  const source = { resource: { attributes: [] }, scope: { name: 'own-value-7' } };
+  const text = (): string => factEntry({ ...FACT, shared }).json + sourceLine(source);
+  expect(text().match(/own-value-7/g)).toHaveLength(2);
+  maskSecrets(['own-value-7']);
+  expect(text()).not.toContain('own-value-7');
+  for (const fact of [
+    { body: `token ${SECRET}` },
+    { body: { deep: [SECRET] } },
+    { attributes: { a: SECRET } },
+    { attributes: { [SECRET]: [1] } },
+    { shared: { a: SECRET } },
+    { eventName: SECRET },
+    { attributes: { password: 'plain words' } },
+  ]) {
+    const { json } = factEntry({ ...FACT, ...fact });
+    expect(json).not.toMatch(new RegExp(`${SECRET}|plain words`));
+    expect(json).toContain('[redacted:');
+    JSON.parse(json);
+  }
 });

@@ -59,6 +59,8 @@ test.each(['deleted', 'claimed'])(
     append(writer, 1);
     writer.flush();
     const path = appended[0]?.path ?? '';
+    // The place of a file is looked at once a millisecond.
+    for (const writtenMs = Date.now(); Date.now() === writtenMs; );
     if (how === 'deleted') unlinkSync(path);
     else renameSync(path, join(directory, '..', 'claimed'));
     append(writer, 2);
@@ -69,6 +71,22 @@ test.each(['deleted', 'claimed'])(
     expect(readFileSync(next, 'utf8')).toBe([HEADER, SOURCE_LINE, 'L{"n":2}', ''].join('\n'));
   },
 );
+
+test('ticks share memory, and each writes its own bytes', async () => {
+  const { directory, writer } = await openWriter();
+  const texts = Array.from({ length: 400 }, (_, n) => `${n} ${'ä€😀x'.repeat((n * 37) % 500)}`);
+  for (const text of texts) {
+    writer.append(SOURCE, { kind: 'L', json: JSON.stringify(text) });
+    writer.flush();
+  }
+  // Longer than the shared memory.
+  writer.append(SOURCE, { kind: 'L', json: JSON.stringify('€'.repeat(300_000)) });
+  writer.flush();
+  const [name = ''] = readdirSync(directory);
+  const lines = readFileSync(join(directory, name), 'utf8').split('\n').slice(2, -1);
+  expect(lines.slice(0, -1).map((line) => JSON.parse(line.slice(1)))).toEqual(texts);
+  expect(lines.at(-1)).toHaveLength(300_003);
+});
 
 test('close writes the waiting entries, and later ones are dropped', async () => {
   const { directory, writer, full, dropped } = await openWriter();

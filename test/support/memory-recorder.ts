@@ -19,7 +19,7 @@ export class MemoryRecorder implements Recorder {
   }).getTracer('test');
 
   emit(fact: Fact): void {
-    this.facts.push(fact);
+    this.facts.push({ ...fact, attributes: { ...fact.shared, ...fact.attributes } });
   }
 
   startSpan(start: SpanStart): Span {

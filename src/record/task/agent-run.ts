@@ -98,7 +98,8 @@ export class AgentRun implements AgentRecording {
     const eventId = this.origin === undefined ? mintMoment().eventId : outputEventId(this.origin, place);
     (tool ?? this.#scope).emit(EVENT.output, {
       body,
-      attributes: { ...this.#task.attributes, ...attributes },
+      attributes,
+      shared: this.#task.attributes,
       moment: { timeMs: place.timeMs, eventId },
     });
     if (output.type === 'tool_result' && output.toolUseId !== undefined) {

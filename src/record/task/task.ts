@@ -109,7 +109,7 @@ export class Task {
     const { body, attributes } = outputRecord(
       this.#masked(typeof output === 'string' ? { type: 'output', content: output } : output),
     );
-    this.#activeScope().emit(EVENT.output, { body, attributes: { ...this.attributes, ...attributes } });
+    this.#activeScope().emit(EVENT.output, { body, attributes, shared: this.attributes });
   }
 
   /** Callers without types may pass any value as content. */
