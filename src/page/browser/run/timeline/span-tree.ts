@@ -63,7 +63,9 @@ interface Place {
   readonly above: SpanNode[];
 }
 
-/** Without recursion: a sender may nest spans as deep as it likes. */
+/** Spans below this level stand beside their parent: a sender may nest them as deep as it likes. */
+const DEPTH_MAX = 200;
+
 function treesOf(
   spans: readonly Span[],
   below: ReadonlyMap<string, readonly Span[]>,
@@ -80,7 +82,11 @@ function treesOf(
   };
   add(spans, 0, roots);
   // The list grows while it is read.
-  for (const { span, depth, nodes } of places) add(below.get(span.span_id) ?? [], depth + 1, nodes);
+  for (const { span, depth, nodes, above } of places) {
+    const children = below.get(span.span_id) ?? [];
+    if (depth < DEPTH_MAX) add(children, depth + 1, nodes);
+    else add(children, depth, above);
+  }
   // Children are behind their parent, so that its node is made after theirs.
   for (const { span, depth, nodes, above } of places.reverse())
     above.push(nodeOf(span, depth, inOrder(nodes)));

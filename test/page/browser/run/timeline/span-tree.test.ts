@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { withLanes } from '../../../../../src/page/browser/run/timeline/attempt-lanes.ts';
 import { rowsOf, treeOf } from '../../../../../src/page/browser/run/timeline/span-tree.ts';
 import { span } from '../../../../support/live-span.ts';
 
@@ -28,13 +29,16 @@ test('a span without its parent is a root, and the spans of a circle of parents 
   expect(rowsOf(treeOf(circle), new Set()).map(({ label }) => label)).toEqual(['own', 'a', 'b']);
 });
 
-test('a row of spans of any depth is shown', () => {
+test('spans of any depth are rows in their order, with lanes too', () => {
   const spans = Array.from({ length: 20_000 }, (_, at) =>
-    span(`s${at}`, at === 0 ? null : `s${at - 1}`, [at, 30_000]),
+    span(`s${at}`, at === 0 ? null : `s${at - 1}`, [at, 30_000], {
+      attributes: { 'tasktrail.task.attempt': at < 10_000 ? 1 : 2 },
+    }),
   );
   const rows = rowsOf(treeOf(spans), new Set());
-  expect(rows).toHaveLength(20_000);
-  expect(rows.at(-1)?.depth).toBe(19_999);
+  expect(rows.map(({ id }) => id)).toEqual(spans.map(({ span_id: id }) => id));
+  expect(rows.at(-1)?.depth).toBe(200);
+  expect(rowsOf(withLanes(treeOf(spans)), new Set()).length).toBeGreaterThan(20_000);
 });
 
 test.each(['constructor', '__proto__', 'toString'])('an operation named %s is a span', (operation) => {
