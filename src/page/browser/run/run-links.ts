@@ -3,7 +3,7 @@ import { type Signal, signal } from '@preact/signals';
 /** What the reader points at in one part of the view, for the other part to mark. */
 export interface Pointed {
   readonly by: 'timeline' | 'transcript';
-  /** `tool_use_id` of a call. Undefined for a span that is none: it is the lines of its time. */
+  /** `tool_use_id` of a call. Undefined for other spans: they have the lines of their time. */
   readonly call: string | undefined;
   readonly startMs: number;
   readonly endMs: number;
@@ -20,7 +20,7 @@ export class RunLinks {
 /** Between a line and the span that was made of it. */
 const NEAR_MS = 1_000;
 
-/** Whether a call is the one that the transcript points at. An id may come again in another attempt: the times tell them apart. */
+/** Whether the transcript points at this call. An id may come again in another attempt, at another time. */
 export function isPointedAt(pointed: Pointed | undefined, call: Omit<Pointed, 'by'>): boolean {
   if (pointed === undefined || pointed.by !== 'transcript' || pointed.call === undefined) return false;
   return isSameCall(pointed, call);
