@@ -20,7 +20,7 @@ export class RunLinks {
 /** Between a line and the span that was made of it. */
 const NEAR_MS = 1_000;
 
-/** Whether the transcript points at this call. An id may come again in another attempt at another time. */
+/** Whether the transcript points at this call. An id may come again in another attempt, at another time. */
 export function isPointedAt(pointed: Pointed | undefined, call: Omit<Pointed, 'by'>): boolean {
   if (pointed === undefined || pointed.by !== 'transcript' || pointed.call === undefined) return false;
   return isSameCall(pointed, call);

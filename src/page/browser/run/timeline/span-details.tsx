@@ -9,7 +9,7 @@ export function SpanDetails({ node, onClose }: { readonly node: SpanNode; onClos
   return (
     <aside class="span-details" aria-label={`Span ${span.name}`}>
       <header>
-        <h3>{span.name}</h3>
+        <h2>{span.name}</h2>
         <button type="button" class="icon" aria-label="Close" onClick={onClose}>
           ✕
         </button>

@@ -4,16 +4,17 @@ import {
   paletteColour,
   readable,
 } from '../../../../../src/page/browser/run/transcript/content/ansi-colour.ts';
-import {
-  ansiLines,
-  withoutMovements,
-} from '../../../../../src/page/browser/run/transcript/content/ansi-text.ts';
+import { ansiLines } from '../../../../../src/page/browser/run/transcript/content/ansi-text.ts';
 import {
   cutText,
   piecesOf,
   shownText,
   sizeText,
 } from '../../../../../src/page/browser/run/transcript/content/shown-text.ts';
+import {
+  withoutMovements,
+  withoutSequences,
+} from '../../../../../src/page/browser/run/transcript/content/terminal-text.ts';
 
 import { fc } from '../../../../support/fast-check.ts';
 
@@ -102,6 +103,12 @@ test.each([
   ['the eight-bit form', 'a\u009b2Jb', 'ab'],
 ])('%s hides no text', (_name, text, left) => {
   expect(withoutMovements(text)).toBe(left);
+});
+
+test('a message is shown without the sequences of a terminal', () => {
+  const link = `${ESC}]8;;http://evil.example${ESC}\\a link${ESC}]8;;${ESC}\\`;
+  expect(withoutSequences(`${ESC}[1;31m**bold**${ESC}[0m ${link} \u009b2Jx`)).toBe('**bold** a link x');
+  expect(withoutSequences('plain\r\ntext')).toBe('plain\r\ntext');
 });
 
 test('what hides or reorders text is shown by its name', () => {

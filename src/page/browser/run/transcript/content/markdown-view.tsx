@@ -3,6 +3,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { isCutLine, type LoadedLine } from '../loaded-line.ts';
 import { CutText } from './cut-text.tsx';
 import { shownText } from './shown-text.ts';
+import { withoutSequences } from './terminal-text.ts';
 
 type Render = typeof import('./markdown-render.ts').renderMarkdown;
 
@@ -36,7 +37,7 @@ export function Markdown({ text }: { readonly text: string }): VNode {
     const show = (renderer: Render): void => {
       if (isCurrent && element.current !== null) fill(element.current, text, renderer);
     };
-    if (element.current !== null) element.current.textContent = shownText(text);
+    if (element.current !== null) element.current.textContent = plainText(text);
     if (render !== undefined) show(render);
     else
       loadRender().then(show, () => {
@@ -51,10 +52,14 @@ export function Markdown({ text }: { readonly text: string }): VNode {
 
 function fill(element: HTMLElement, text: string, renderer: Render): void {
   try {
-    element.replaceChildren(renderer(shownText(text)));
+    element.replaceChildren(renderer(plainText(text)));
     element.classList.add('is-rendered');
   } catch {
     // RangeError: it nests too deep. The text stays as it is.
-    element.textContent = shownText(text);
+    element.textContent = plainText(text);
   }
+}
+
+function plainText(text: string): string {
+  return shownText(withoutSequences(text));
 }
