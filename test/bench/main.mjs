@@ -8,6 +8,7 @@ import { benchHostile } from './hostile.mjs';
 import { benchHostileComments } from './hostile-comments.mjs';
 import { benchMarkup } from './markup.mjs';
 import { benchOtlp } from './otlp.mjs';
+import { benchPage } from './page.mjs';
 import { benchRecord } from './record.mjs';
 import { benchRedact } from './redact.mjs';
 import { benchSearch } from './search.mjs';
@@ -16,7 +17,7 @@ import { benchStore } from './store.mjs';
 import { benchStream } from './stream.mjs';
 import { benchWebhooks } from './webhooks.mjs';
 
-/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [fsync] [webhooks] [hostile] [markup] [hostile-comments] [agent] [collector] [store] [stream] [redact] [backlog] [search]`: runs the named parts, by default all. */
+/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [fsync] [webhooks] [hostile] [markup] [hostile-comments] [agent] [collector] [store] [stream] [redact] [backlog] [search] [page]`: runs the named parts, by default all. */
 const PARTS = {
   record: benchRecord,
   otlp: benchOtlp,
@@ -35,6 +36,7 @@ const PARTS = {
   redact: benchRedact,
   backlog: benchBacklog,
   search: benchSearch,
+  page: benchPage,
 };
 
 const wanted = process.argv.slice(2);

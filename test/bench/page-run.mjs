@@ -1,9 +1,9 @@
-import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { recordTask, startTasktrail } from '../../dist/index.js';
 import { settings } from './child.mjs';
 import { quantile, times } from './figures.mjs';
+import { writeLongRun } from './long-run.mjs';
 import { openedMs, pageMemoryMb, withTab } from './page-chromium.mjs';
 import { readJson, until, untilIdle, withService } from './page-service.mjs';
 
@@ -11,9 +11,7 @@ import { readJson, until, untilIdle, withService } from './page-service.mjs';
 const LINES = Number(process.env.BENCH_LINES ?? 1_000_000);
 /** So that the lines are 200 MB in all: an agent that works for some hours. */
 const LINE_BYTES = 200;
-const PART = 10_000;
 const ID = 'task-long';
-const RUN_MS = 7_200_000;
 const ROUNDS = 5;
 const MARKS = 300;
 /** Random gaps, so that lines do not synchronize with a timer. */
@@ -27,7 +25,13 @@ const LINE_MS_MAX = 300;
 
 /** A long run: while it goes on, and once it is over. */
 export async function runRows(dir, chromium) {
-  writeRun(dir);
+  // What an agent of some hours has left so far: the store goes on behind it.
+  writeLongRun(join(dir, 'logs'), {
+    id: ID,
+    lines: LINES,
+    lineBytes: LINE_BYTES,
+    metadata: { status: 'queued' },
+  });
   return withService(dir, async (service) => {
     const trail = await startTasktrail({ env: settings(dir), cwd: dir });
     try {
@@ -51,11 +55,6 @@ async function liveRow({ url, pid }, chromium, task) {
     for (let n = 0; n < MARKS; n += 1) {
       await delay(Math.random() * GAP_MS_MAX);
       task.output(`mark ${n} at ${Date.now()}.\n`);
-    }
-    if (process.env.SHOT) {
-      await delay(3000);
-      await page.screenshot({ path: '/tmp/pb/shot.png' });
-      console.log(await page.evaluate(() => [...globalThis.bench.marks.entries()].length));
     }
     await page.waitForFunction(
       (count) => [...globalThis.bench.marks.values()].filter((ms) => ms !== undefined).length === count,
@@ -131,48 +130,4 @@ async function lastLine(url) {
   const response = await fetch(`${url}/api/tasks/${ID}/logs/agent-output?before=@1&limit=1`);
   await response.body?.cancel();
   return Number(response.headers.get('task-logs-lines')) - 1;
-}
-
-/** What an agent of some hours has left so far: the store goes on behind it. */
-export function writeRun(dir) {
-  const folder = join(dir, 'logs', ID);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const startMs = Date.now() - RUN_MS;
-  const at = (n) => new Date(startMs + (n * RUN_MS) / LINES).toISOString();
-  const metadata = { task_id: ID, status: 'queued', created_at: at(0), attempt: 1, workflow_ids: [] };
-  writeFileSync(join(folder, 'metadata.json'), `${JSON.stringify(metadata)}\n`);
-  const fd = openSync(join(folder, '03-agent-output.jsonl'), 'w');
-  for (let from = 0; from < LINES; from += PART) {
-    let text = '';
-    for (let n = from; n < from + PART && n < LINES; n += 1) text += `${JSON.stringify(lineOf(n, at(n)))}\n`;
-    writeSync(fd, text);
-  }
-  closeSync(fd);
-}
-
-/** Of ten lines: a message, two calls with their results, and what a program prints. */
-function lineOf(n, timestamp) {
-  const common = { timestamp, event_id: `01KDY${String(n).padStart(21, '0')}` };
-  const tool_use_id = `call-${n - (n % 10)}-${n % 10 > 2 ? 1 : 0}`;
-  const line =
-    n % 10 === 0
-      ? { ...common, type: 'output', content: `**line ${n}** of \`src/app.ts\`: ` }
-      : n % 10 === 1 || n % 10 === 3
-        ? {
-            ...common,
-            type: 'tool_call',
-            content: '',
-            tool_name: 'Bash',
-            tool_use_id,
-            tool_input: { command: '' },
-          }
-        : n % 10 === 2 || n % 10 === 4
-          ? { ...common, type: 'tool_result', content: '', tool_use_id, is_error: false }
-          : { ...common, type: 'output', content: `line ${n} ` };
-  const text = `word${n % 977} `
-    .repeat(LINE_BYTES)
-    .slice(0, Math.max(0, LINE_BYTES - 2 - JSON.stringify(line).length));
-  if (line.type === 'tool_call')
-    return { ...line, tool_input: { command: `npm test ${text}`.slice(0, text.length) } };
-  return { ...line, content: `${line.content}${text}${n % 10 > 4 ? '\n' : ''}` };
 }

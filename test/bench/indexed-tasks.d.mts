@@ -1,0 +1,1 @@
+export function writeTasks(dir: string, count: number, options?: { readonly isShort?: boolean }): number;
