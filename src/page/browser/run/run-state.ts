@@ -20,6 +20,7 @@ export class RunState {
   readonly #abort = new AbortController();
   #known = new Map<string, Span>();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #soon: ReturnType<typeof setTimeout> | undefined;
   #stop: (() => void) | undefined;
 
   constructor(id: string) {
@@ -32,11 +33,7 @@ export class RunState {
       `${this.#path}/stream`,
       { after: 'now' },
       {
-        metadata: () => {
-          void this.#readTask();
-          // A task that was made this moment has none yet.
-          if (this.input.value === undefined) void this.#readInput();
-        },
+        metadata: () => this.#readSoon(),
         result: (data) => {
           this.result.value = data as FinalResult;
         },
@@ -60,6 +57,7 @@ export class RunState {
   close(): void {
     this.#abort.abort();
     clearTimeout(this.#timer);
+    clearTimeout(this.#soon);
     this.#stop?.();
   }
 
@@ -76,6 +74,16 @@ export class RunState {
       if (stages !== undefined) this.stages.value = stages;
       this.spans.value = [...this.#known.values()];
     });
+  }
+
+  /** Records that come together are answered by one reading, however many they are. */
+  #readSoon(): void {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      void this.#readTask();
+      // A task that was made this moment has none yet.
+      if (this.input.value === undefined) void this.#readInput();
+    }, FRAME_MS);
   }
 
   async #readInput(): Promise<void> {
