@@ -19,6 +19,7 @@ export class RunState {
   readonly error = signal<ApiError | undefined>(undefined);
   readonly #abort = new AbortController();
   #known = new Map<string, Span>();
+  #stages = new Map<string, StageLine>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #soon: ReturnType<typeof setTimeout> | undefined;
   #stop: (() => void) | undefined;
@@ -42,6 +43,7 @@ export class RunState {
         line: onLine,
         reset: () => {
           this.#known.clear();
+          this.#stages.clear();
           void this.load();
           onAgain();
         },
@@ -70,10 +72,10 @@ export class RunState {
       this.#readInput(),
     ]);
     for (const span of spans ?? []) this.#known.set(span.span_id, span);
-    batch(() => {
-      if (stages !== undefined) this.stages.value = stages;
-      this.spans.value = [...this.#known.values()];
-    });
+    // In the order of the file; what has come meanwhile is behind it.
+    const stored = (stages ?? []).map((stage): [string, StageLine] => [keyOf(stage), stage]);
+    this.#stages = new Map([...stored, ...this.#stages]);
+    this.#show();
   }
 
   /** Records that come together are answered by one reading, however many they are. */
@@ -107,15 +109,30 @@ export class RunState {
   }
 
   #addStage(stage: StageLine): void {
-    const isKnown = this.stages.value.some((one) => one.event_id === stage.event_id);
-    if (!isKnown) this.stages.value = [...this.stages.value, stage];
+    this.#stages.set(keyOf(stage), stage);
+    this.#showSoon();
   }
 
   #addSpan(span: Span): void {
     this.#known.set(span.span_id, span);
+    this.#showSoon();
+  }
+
+  #showSoon(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.spans.value = [...this.#known.values()];
+      this.#show();
     }, FRAME_MS);
   }
+
+  #show(): void {
+    batch(() => {
+      this.stages.value = [...this.#stages.values()];
+      this.spans.value = [...this.#known.values()];
+    });
+  }
+}
+
+function keyOf({ event_id: id, timestamp, stage }: StageLine): string {
+  return id ?? `${timestamp} ${stage}`;
 }
