@@ -184,7 +184,10 @@ function bodyFor({ headers }: IncomingMessage, { bodies }: Asset): readonly [str
   const accepted = String(headers['accept-encoding'] ?? '')
     .toLowerCase()
     .split(',')
-    .map((one) => one.split(';', 1)[0]?.trim());
+    .map((one) => one.split(';').map((part) => part.trim()))
+    // RFC 9110, 12.4.2: a weight of 0 says that it is not taken.
+    .filter(([, weight]) => weight === undefined || !/^q=0(?:\.0{0,3})?$/.test(weight))
+    .map(([encoding]) => encoding);
   for (const encoding of ['br', 'gzip']) {
     const body = bodies[encoding];
     if (body !== undefined && accepted.includes(encoding)) return [encoding, body];

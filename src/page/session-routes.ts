@@ -29,7 +29,7 @@ export interface SessionRoutesOptions {
   readonly apiPath: string;
 }
 
-/** `POST /login` and `POST /logout` of the page: the token for a cookie that no script can read. */
+/** `POST /login` and `POST /logout` of the page: the token for a cookie that no script can read, and for the key of the page. */
 export function sessionRoutes({ token, apiPath }: SessionRoutesOptions): Record<string, Methods> {
   const sessions = token === undefined ? undefined : createSessions(token);
   const tries = new LRUCache<string, number>({ max: ADDRESSES_MAX, ttl: TRIES_MS, noUpdateTTL: true });
@@ -51,8 +51,10 @@ export function sessionRoutes({ token, apiPath }: SessionRoutesOptions): Record<
       tries.set(address, failed + 1);
       throw new TasktrailError('ERR_UNAUTHORIZED', 'the token is wrong');
     }
-    res.setHeader('Set-Cookie', sessions.cookie(sessions.begin(), placeOf(req)));
-    sendJson(res, { status: 200, value: { status: 'logged_in', expires_in: SESSION_SECONDS } });
+    const session = sessions.begin();
+    res.setHeader('Set-Cookie', sessions.cookie(session, placeOf(req)));
+    const page_key = sessions.pageKey(session);
+    sendJson(res, { status: 200, value: { status: 'logged_in', expires_in: SESSION_SECONDS, page_key } });
   };
   const logOut = (req: RoutedRequest, res: ServerResponse): void => {
     checkPage(req, { what: 'the logout', origins: [] });

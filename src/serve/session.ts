@@ -9,6 +9,9 @@ export const SESSION_SECONDS: number = 7 * 24 * 3_600;
 /** `<expiry>.<random>.<mac>`: seconds since 1970, 96 bits, and the first 192 bits of an HMAC. */
 const VALUE = /^(\d{1,12})\.([\w-]{16})\.([\w-]{32})$/;
 
+/** Of requests that change something: see `pageKey`. */
+export const PAGE_KEY_HEADER = 'tasktrail-page-key';
+
 /** A browser sends one. Others of the same name may have been set by a page of a parent domain. */
 const COOKIES_MAX = 8;
 
@@ -21,6 +24,13 @@ export interface Sessions {
   begin(): string;
   /** Whether the request carries the cookie of a session that is open. */
   isOpen(req: IncomingMessage): boolean;
+  /**
+   * What the page sends beside the cookie with this value to change something. The browser shows the cookie to each server of
+   * this host, whatever its port; the page keeps the key where only its own origin reads.
+   */
+  pageKey(value: string): string;
+  /** Whether the request carries the key of its session. */
+  isOfPage(req: IncomingMessage): boolean;
   /** Ends the sessions that the request carries, in this process. */
   end(req: IncomingMessage): void;
   /** The header `Set-Cookie`: with a value, or without one to remove the cookie. */
@@ -48,6 +58,7 @@ export function createSessions(token: string, now: () => number = () => Date.now
     // A clock that was set back must not make a session longer.
     return seconds > 0 && seconds <= SESSION_SECONDS && !ended.has(value);
   };
+  const pageKey = (value: string): string => macOf(`page of ${value}`);
   const openOnes = (req: IncomingMessage): readonly string[] => valuesOf(req, name).filter(isGood);
   return {
     begin: () => {
@@ -55,6 +66,11 @@ export function createSessions(token: string, now: () => number = () => Date.now
       return `${text}.${macOf(text)}`;
     },
     isOpen: (req) => openOnes(req).length > 0,
+    pageKey,
+    isOfPage: (req) => {
+      const given = String(req.headers[PAGE_KEY_HEADER] ?? '');
+      return openOnes(req).some((value) => isAnyOf([pageKey(value)], given));
+    },
     end: (req) => {
       for (const value of openOnes(req)) ended.set(value, true);
     },

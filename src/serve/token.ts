@@ -4,7 +4,7 @@ import { bearerTokenOf, isAnyOf } from '../model/secret.ts';
 import { checkOwnPage } from '../system/http/origin.ts';
 import { mediaTypeOf } from './json-body.ts';
 import { ProblemError } from './problem.ts';
-import { createSessions } from './session.ts';
+import { createSessions, type Sessions } from './session.ts';
 
 const BASIC = /^Basic +([^\s]+) *$/i;
 const COLON = 0x3a;
@@ -36,7 +36,7 @@ export function createTokenCheck(
     if (given !== undefined && isAnyOf([token], given)) return;
     // A wrong bearer token is refused. A password is added by the browser, which may keep one for longer than it is good.
     const isBearer = bearerTokenOf(req.headers.authorization) !== undefined;
-    if (!isBearer && sessions?.isOpen(req)) return checkSessionUse(req);
+    if (!isBearer && sessions?.isOpen(req)) return checkSessionUse(req, sessions);
     const message = given === undefined ? 'send "Authorization: Bearer <token>"' : 'the token is wrong';
     const challenges =
       isRead(req) && isNavigation(req) ? [BEARER_CHALLENGE, BASIC_CHALLENGE] : [BEARER_CHALLENGE];
@@ -48,12 +48,16 @@ export function createTokenCheck(
 
 /**
  * A browser adds the cookie to requests of every page of this host, whatever its port: what a page of another origin asks
- * for is refused. Another site's page cannot send `application/json` without a preflight, which is never granted.
+ * for is refused. Another site's page cannot send `application/json` without a preflight, which is never granted. A server
+ * on another port has got the cookie from the browser as well: it has no key of the page.
  */
-function checkSessionUse(req: IncomingMessage): void {
+function checkSessionUse(req: IncomingMessage, sessions: Sessions): void {
   checkOwnPage(req, { what: 'the API', isRead: isRead(req) });
-  if (isRead(req) || mediaTypeOf(req) === 'application/json') return;
-  throw new TasktrailError('ERR_TYPE_UNSUPPORTED', 'a page must send Content-Type: application/json');
+  if (isRead(req)) return;
+  if (mediaTypeOf(req) !== 'application/json')
+    throw new TasktrailError('ERR_TYPE_UNSUPPORTED', 'a page must send Content-Type: application/json');
+  if (!sessions.isOfPage(req))
+    throw new TasktrailError('ERR_UNAUTHORIZED', 'the key of this login is missing: log in on this page');
 }
 
 function givenToken(req: IncomingMessage): string | Buffer | undefined {

@@ -15,7 +15,14 @@ export interface PageServer {
   readonly taken: unknown[];
   /** Logs in and returns the header `Cookie`. */
   logIn(more?: Ask): Promise<string>;
+  /** Logs in as the page does: the headers of its requests. */
+  logInPage(): Promise<PageHeaders>;
   ask(path: string, how?: Ask): Promise<Got>;
+}
+
+export interface PageHeaders extends Record<string, string> {
+  readonly cookie: string;
+  readonly 'tasktrail-page-key': string;
 }
 
 /** The page at `/` and the API at `/api` of a directory with one task, as the service mounts them. */
@@ -53,7 +60,12 @@ export async function servePageAndApi(token: string = TOKEN): Promise<PageServer
     const got = await asks('/login', loginRequest(token, more));
     return cookieOf(got);
   };
-  return { port, origin, taken, logIn, ask: asks };
+  const logInPage = async (): Promise<PageHeaders> => {
+    const got = await asks('/login', loginRequest(token));
+    const { page_key } = got.json() as { page_key: string };
+    return { cookie: cookieOf(got), 'tasktrail-page-key': page_key };
+  };
+  return { port, origin, taken, logIn, logInPage, ask: asks };
 }
 
 export function loginRequest(token: unknown, more: Ask = {}): Ask {

@@ -190,3 +190,21 @@ test('over HTTP it needs the token or the login, and is a file', async () => {
 test('without a reader there is no such path', async () => {
   expect((await ask(await listen(servePage()), '/tasks/task-1/export')).status).toBe(404);
 });
+
+test('strings of a terminal hide no text, and values that have no text break nothing', async () => {
+  const dir = await tempDir();
+  // `String` throws for it.
+  const none = { toString: 1 };
+  writeTask(dir, 'task-1', {
+    metadata: { task_id: 'task-1', status: none },
+    agentOutput:
+      line({ type: 'output', content: 'a\u001b]0;without an end\nb' }) +
+      line({ type: 'output', content: `c\u001b]0;${'long '.repeat(60)}\u0007d` }) +
+      line({ type: none, content: none }),
+  });
+  let text = '';
+  for await (const piece of (await runFile(createReader(dir), 'task-1')) ?? []) text += piece;
+  expect(text).toContain('a[U+001B]]0;without an end\nb');
+  expect(text).toContain('c[305 hidden]d');
+  expect(text.endsWith('</html>\n')).toBe(true);
+});

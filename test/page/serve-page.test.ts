@@ -58,6 +58,18 @@ test('each file that the page names is there, may be kept, and comes packed to t
   }
 });
 
+test.each([
+  ['br;q=0', undefined],
+  ['br; q=0.0, gzip', 'gzip'],
+  ['br;q=0.001, gzip;q=0', 'br'],
+  ['__proto__, constructor', undefined],
+])('to who takes "%s" a file comes as %s', async (accepted, encoding) => {
+  const port = await listen(servePage());
+  const [name] = /assets\/[^"]+\.js/.exec((await ask(port, '/')).text) ?? [];
+  const got = await ask(port, `/${name}`, { headers: { 'accept-encoding': accepted } });
+  expect([got.status, got.headers['content-encoding']]).toEqual([200, encoding]);
+});
+
 test('there are no other files', async () => {
   const port = await listen(servePage());
   for (const path of [

@@ -12,7 +12,11 @@ const ORDER = JSON.stringify({ message: 'do it' });
 test('a login gives a cookie that no script reads and no other site uses', async () => {
   const { ask } = await servePageAndApi();
   const got = await ask('/login', loginRequest(TOKEN));
-  expect([got.status, got.json()]).toEqual([200, { status: 'logged_in', expires_in: SESSION_SECONDS }]);
+  const page_key = expect.stringMatching(/^[\w-]{32}$/);
+  expect([got.status, got.json()]).toEqual([
+    200,
+    { status: 'logged_in', expires_in: SESSION_SECONDS, page_key },
+  ]);
   expect(got.headers['cache-control']).toBe('no-store');
   expect(setCookieOf(got)).toMatch(
     /^tasktrail-[\w-]{8}=\d+\.[\w-]{16}\.[\w-]{32}; Path=\/; Max-Age=604800; HttpOnly; SameSite=Strict$/,
@@ -31,21 +35,22 @@ test('over TLS, also of a proxy, the cookie is for TLS only', async () => {
 });
 
 test('the cookie reads, and starts tasks from the page of this origin', async () => {
-  const { ask, logIn, origin, port, taken } = await servePageAndApi();
-  const cookie = await logIn();
+  const { ask, logInPage, origin, port, taken } = await servePageAndApi();
+  const page = await logInPage();
+  const { cookie } = page;
   for (const method of ['GET', 'HEAD'])
     for (const path of ['/api/tasks', '/api/tasks/task-1', '/metrics'])
       expect((await ask(path, { method, headers: { cookie } })).status, `${method} ${path}`).toBe(200);
-  const json = { cookie, 'content-type': 'application/json' };
-  for (const page of [
+  const json = { ...page, 'content-type': 'application/json' };
+  for (const from of [
     { origin },
     { origin, 'sec-fetch-site': 'same-origin' },
     { 'sec-fetch-site': 'same-origin' },
     { origin: `http://localhost:${port}`, host: `LOCALHOST:${port}` },
     { origin: 'https://logs.example', host: 'logs.example', 'x-forwarded-proto': 'https' },
   ]) {
-    const got = await ask('/api/tasks', { method: 'POST', headers: { ...json, ...page }, body: ORDER });
-    expect(got.status, JSON.stringify(page)).toBe(202);
+    const got = await ask('/api/tasks', { method: 'POST', headers: { ...json, ...from }, body: ORDER });
+    expect(got.status, JSON.stringify(from)).toBe(202);
   }
   const cancelled = await ask('/api/tasks/task-1/cancel', {
     method: 'POST',
@@ -79,12 +84,35 @@ test.each<[string, (own: { origin: string; port: number }) => Record<string, str
   ['a request without a type', ({ origin }) => ({ origin, 'content-type': '' }), 415],
 ])('with the cookie %s starts and cancels nothing', async (_what, headersOf, status) => {
   const own = await servePageAndApi();
-  const headers = { cookie: await own.logIn(), 'content-type': 'application/json', ...headersOf(own) };
+  const headers = { ...(await own.logInPage()), 'content-type': 'application/json', ...headersOf(own) };
   for (const path of ['/api/tasks', '/api/tasks/task-1/cancel']) {
     const got = await own.ask(path, { method: 'POST', headers, body: ORDER });
     expect([path, got.status]).toEqual([path, status]);
   }
   expect(own.taken).toEqual([]);
+});
+
+test('a server on another port, which gets the cookie of the browser, changes nothing with it', async () => {
+  const { ask, logInPage, origin, taken } = await servePageAndApi();
+  const [page, other] = [await logInPage(), await logInPage()];
+  // All that a browser would say of the page itself.
+  const forged = { origin, 'sec-fetch-site': 'same-origin', 'content-type': 'application/json' };
+  const key = page['tasktrail-page-key'];
+  for (const headers of [
+    { cookie: page.cookie },
+    { cookie: page.cookie, 'tasktrail-page-key': '' },
+    { cookie: page.cookie, 'tasktrail-page-key': other['tasktrail-page-key'] },
+    { cookie: page.cookie, 'tasktrail-page-key': page.cookie.split('.').at(-1) ?? '' },
+    { cookie: page.cookie, 'tasktrail-page-key': key.slice(1) },
+    { 'tasktrail-page-key': key },
+  ])
+    for (const path of ['/api/tasks', '/api/tasks/task-1/cancel']) {
+      const got = await ask(path, { method: 'POST', headers: { ...forged, ...headers }, body: ORDER });
+      expect([got.status, got.json()]).toEqual([401, expect.objectContaining({ code: 'ERR_UNAUTHORIZED' })]);
+    }
+  expect(taken).toEqual([]);
+  const got = await ask('/api/tasks', { method: 'POST', headers: { ...forged, ...page }, body: ORDER });
+  expect(got.status).toBe(202);
 });
 
 test('with the cookie a page of another origin reads nothing, and a link opens what it names', async () => {

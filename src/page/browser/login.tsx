@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals';
 import type { TargetedSubmitEvent, VNode } from 'preact';
 import { exchange, needsLogin } from './data/api.ts';
+import { keepPageKey } from './data/page-key.ts';
 import { asApiError } from './data/resource.ts';
 import { href } from './data/route.ts';
 
@@ -12,7 +13,9 @@ export function Login(): VNode {
     const token = new FormData(event.currentTarget).get('token');
     try {
       const headers = { 'content-type': 'application/json' };
-      await exchange(href('/login'), { method: 'POST', headers, body: JSON.stringify({ token }) });
+      const init = { method: 'POST', headers, body: JSON.stringify({ token }) };
+      const { value } = await exchange<{ readonly page_key: string }>(href('/login'), init);
+      keepPageKey(value.page_key);
       location.reload();
     } catch (error) {
       needsLogin.value = true;

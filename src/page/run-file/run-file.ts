@@ -109,7 +109,7 @@ ${message.trim() === '' ? null : html`<h2>Message</h2>${bodyMarkup(message)}`}
 }
 
 function statusOf(metadata: JsonObject, result: JsonObject | undefined): Markup {
-  const status = String(metadata.status ?? 'unknown');
+  const status = plainText(metadata.status) || 'unknown';
   const tone =
     status === 'completed' ? 'good' : status === 'failed' || status === 'abandoned' ? 'bad' : 'word';
   const error = typeof result?.error === 'string' ? html`: ${result.error}` : null;

@@ -41,7 +41,7 @@ export async function* transcriptOf(flow: Flow): AsyncGenerator<Markup> {
 
 function lineMarkup(line: JsonObject): Markup {
   const { timestamp, content, tool_name: tool, tool_input: input, sender } = line;
-  const type = String(line.type ?? 'line');
+  const type = plainText(line.type) || 'line';
   const isError = line.is_error === true || type === 'error';
   // A class of our own, not a word of the record.
   const kind = isError ? 'error' : SHOWN.has(type) ? type : 'other';

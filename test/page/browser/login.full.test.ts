@@ -8,7 +8,9 @@ const TOKEN = 'the-token-of-the-browser-tests';
 
 /** Asks from the page itself, as its scripts do, and returns the status. */
 function post(path: string, origin = ''): string {
-  const init = `{ method: 'POST', credentials: 'include', headers: { 'content-type': 'application/json' },
+  const key = "localStorage.getItem('tasktrail-page-key /') ?? ''";
+  const init = `{ method: 'POST', credentials: 'include',
+    headers: { 'content-type': 'application/json', 'tasktrail-page-key': ${key} },
     body: JSON.stringify({ agent: 'codex', message: 'from a page' }) }`;
   return `fetch('${origin}${path}', ${init}).then(({ status }) => status, () => 'refused')`;
 }
@@ -41,7 +43,7 @@ describe.skipIf(isBrowserMissing)('the login in a browser', () => {
     await page.waitForSelector('.task-row .status-completed');
   });
 
-  test('a page of another port has nothing of the login', async () => {
+  test('a page of another port changes nothing with the login', async () => {
     const { page, problems } = await browser.tab({ mayFail: true });
     await page.goto(own.url);
     await page.fill('#token', TOKEN);
@@ -67,6 +69,19 @@ describe.skipIf(isBrowserMissing)('the login in a browser', () => {
     const simple = `fetch('${own.url}/api/tasks', { method: 'POST', mode: 'no-cors', credentials: 'include',
       body: '{"message":"x"}' }).then(({ status }) => status)`;
     expect(await page.evaluate(simple)).toBe(0);
+    // Nor has the server there, which has got the cookie and can say what it likes.
+    const answer = await fetch(`${own.url}/api/tasks`, {
+      method: 'POST',
+      headers: {
+        cookie: sent[0] ?? '',
+        origin: own.url,
+        'sec-fetch-site': 'same-origin',
+        'content-type': 'application/json',
+      },
+      body: '{"message":"from another port"}',
+    });
+    expect(answer.status).toBe(401);
+    expect(await page.evaluate('JSON.stringify({ ...localStorage })')).toBe('{}');
     const read = `fetch('${own.url}/api/tasks', { credentials: 'include' }).then(() => 'read', () => 'refused')`;
     expect(await page.evaluate(read)).toBe('refused');
     expect(await count()).toBe(before);

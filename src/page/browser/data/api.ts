@@ -1,4 +1,5 @@
 import { signal } from '@preact/signals';
+import { pageKey } from './page-key.ts';
 
 /** Where the REST API is, without a slash at its end. */
 const API: string =
@@ -42,7 +43,11 @@ export async function readAnswer<T>(
 }
 
 export async function post<T>(path: string, body: object = {}): Promise<T> {
-  const headers = { 'content-type': 'application/json' };
+  const key = pageKey();
+  const headers = {
+    'content-type': 'application/json',
+    ...(key !== undefined && { 'tasktrail-page-key': key }),
+  };
   const answer = await exchange<T>(apiUrl(path), { method: 'POST', headers, body: JSON.stringify(body) });
   return answer.value;
 }

@@ -35,7 +35,9 @@ export class RunState {
   #known = new Map<string, Span>();
   #reading: Promise<void> | undefined;
   #readAgain = false;
+  #stages = new Map<string, StageLine>();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #soon: ReturnType<typeof setTimeout> | undefined;
   #stop: (() => void) | undefined;
 
   constructor(id: string) {
@@ -52,12 +54,10 @@ export class RunState {
       {
         metadata: () => {
           this.news.value += 1;
-          void this.#readTask();
+          this.#readSoon();
           // What came before the stream was open.
           if (isFirst) line();
           isFirst = false;
-          // A task that was made this moment has none yet.
-          if (this.input.value === undefined) void this.#readInput();
         },
         result: (data) => {
           this.result.value = data as FinalResult;
@@ -73,6 +73,7 @@ export class RunState {
         },
         reset: () => {
           this.#known.clear();
+          this.#stages.clear();
           void this.load();
           again();
         },
@@ -90,6 +91,7 @@ export class RunState {
   close(): void {
     this.#abort.abort();
     clearTimeout(this.#timer);
+    clearTimeout(this.#soon);
     this.#stop?.();
   }
 
@@ -102,10 +104,20 @@ export class RunState {
       this.#readInput(),
     ]);
     for (const span of spans ?? []) this.#known.set(span.span_id, span);
-    batch(() => {
-      if (stages !== undefined) this.stages.value = stages;
-      this.spans.value = [...this.#known.values()];
-    });
+    // In the order of the file; what has come meanwhile is behind it.
+    const stored = (stages ?? []).map((stage): [string, StageLine] => [keyOf(stage), stage]);
+    this.#stages = new Map([...stored, ...this.#stages]);
+    this.#show();
+  }
+
+  /** Records that come together are answered by one reading, however many they are. */
+  #readSoon(): void {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      void this.#readTask();
+      // A task that was made this moment has none yet.
+      if (this.input.value === undefined) void this.#readInput();
+    }, FRAME_MS);
   }
 
   async #readInput(): Promise<void> {
@@ -142,18 +154,33 @@ export class RunState {
   }
 
   #addStage(stage: StageLine): void {
-    const isKnown = this.stages.value.some((one) => one.event_id === stage.event_id);
-    if (!isKnown) this.stages.value = [...this.stages.value, stage];
+    this.#stages.set(keyOf(stage), stage);
+    this.#showSoon();
   }
 
   #addSpan(span: Span): void {
     this.#known.set(span.span_id, span);
+    this.#showSoon();
+  }
+
+  #showSoon(): void {
     this.#timer ??= setTimeout(
       () => {
         this.#timer = undefined;
-        this.spans.value = [...this.#known.values()];
+        this.#show();
       },
       FRAME_MS + this.#known.size / SPANS_A_MS,
     );
   }
+
+  #show(): void {
+    batch(() => {
+      this.stages.value = [...this.#stages.values()];
+      this.spans.value = [...this.#known.values()];
+    });
+  }
+}
+
+function keyOf({ event_id: id, timestamp, stage }: StageLine): string {
+  return id ?? `${timestamp} ${stage}`;
 }

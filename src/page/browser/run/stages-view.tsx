@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
 import type { StageLine, Task } from '../../../client/api/shapes.ts';
 import { known } from '../data/known.ts';
-import { exact } from '../ui/format.ts';
+import { exact, valueText } from '../ui/format.ts';
 import { Empty } from '../ui/notice.tsx';
 
 const TITLES: Readonly<Record<string, string>> = {
@@ -12,6 +12,9 @@ const TITLES: Readonly<Record<string, string>> = {
   task_created: 'Task created',
   queue_push: 'Queued',
 };
+
+/** One delivery has six; a sender may record any number. */
+const STAGES_MAX = 500;
 
 /** The stages of the webhook, each with what it decided. */
 export function StagesView({
@@ -29,7 +32,7 @@ export function StagesView({
     );
   return (
     <ol class="stages">
-      {stages.map(({ timestamp, stage, event_id: id, sender, ...fields }, index) => {
+      {stages.slice(0, STAGES_MAX).map(({ timestamp, stage, event_id: id, sender, ...fields }, index) => {
         const isBad = fields.status === 'failed' || (fields.success === false && fields.status !== 'skipped');
         return (
           <li key={id ?? index} class={isBad ? 'stage stage-bad' : 'stage'}>
@@ -40,13 +43,14 @@ export function StagesView({
               {Object.entries(fields).map(([name, value]) => (
                 <div key={name}>
                   <dt>{name}</dt>
-                  <dd>{typeof value === 'string' ? value : JSON.stringify(value)}</dd>
+                  <dd>{valueText(value)}</dd>
                 </div>
               ))}
             </dl>
           </li>
         );
       })}
+      {stages.length > STAGES_MAX && <li>{stages.length - STAGES_MAX} more stages are in the files.</li>}
     </ol>
   );
 }

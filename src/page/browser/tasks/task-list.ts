@@ -3,6 +3,7 @@ import type { TaskItem, TaskPage } from '../../../client/api/shapes.ts';
 import { type ApiError, type Query, read } from '../data/api.ts';
 import { follow } from '../data/live.ts';
 import { asApiError } from '../data/resource.ts';
+import { merged } from './task-order.ts';
 
 export type Sort = 'created' | 'cost' | 'duration' | 'tokens';
 
@@ -123,6 +124,8 @@ export class TaskList {
     for (const item of this.items.value) {
       const id = item.task_id;
       const change = changes.has(id) ? changes.get(id) : item;
+      // A task that is known by its number only has no time of its creation yet.
+      if (change !== undefined && change.created_at !== item.created_at) continue;
       changes.delete(id);
       if (change !== undefined) items.push(change);
     }
@@ -136,21 +139,4 @@ export class TaskList {
     }
     this.items.value = merged(items, added, this.hasMore.value);
   }
-}
-
-/** Puts tasks into the order of their creation, newest first. What belongs behind the loaded part waits for its page. */
-function merged(
-  items: readonly TaskItem[],
-  added: readonly TaskItem[],
-  hasMore: boolean,
-): readonly TaskItem[] {
-  if (added.length === 0) return items;
-  const last = items.at(-1);
-  const fits = added.filter((item) => !hasMore || last === undefined || compare(item, last) < 0);
-  return [...items, ...fits].sort(compare);
-}
-
-function compare(a: TaskItem, b: TaskItem): number {
-  const [x, y] = [`${a.created_at ?? ''} ${a.task_id}`, `${b.created_at ?? ''} ${b.task_id}`];
-  return x === y ? 0 : x < y ? 1 : -1;
 }

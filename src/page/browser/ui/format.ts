@@ -72,3 +72,10 @@ export function bytes(n: number): string {
 export function count(n: number, one: string, many: string = `${one}s`): string {
   return `${n.toLocaleString('en-US')} ${n === 1 ? one : many}`;
 }
+
+/** Any value of a record as text, and how much of it is left out. */
+export function valueText(value: unknown, max: number = 5_000): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value, null, 2) ?? '');
+  if (text.length <= max) return text;
+  return `${text.slice(0, max)}… (${(text.length - max).toLocaleString('en-US')} more characters)`;
+}

@@ -1,4 +1,4 @@
-import { signal } from '@preact/signals';
+import { signal, useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
 import { useEffect, useMemo } from 'preact/hooks';
 import type { Workflow, WorkflowEvent, WorkflowLevel } from '../../../client/api/shapes.ts';
@@ -8,7 +8,7 @@ import { follow } from '../data/live.ts';
 import { asApiError } from '../data/resource.ts';
 import { href } from '../data/route.ts';
 import { Fact } from '../ui/fact.tsx';
-import { duration, exact } from '../ui/format.ts';
+import { duration, exact, valueText } from '../ui/format.ts';
 import { Guarded } from '../ui/guarded.tsx';
 import { Failure, Loading } from '../ui/notice.tsx';
 import { Status } from '../ui/status.tsx';
@@ -22,9 +22,16 @@ const PAUSE_MS = 200;
 /** Tasks in the head. */
 const TASKS_MAX = 20;
 
+/** What is drawn at once. A sender may record any number. */
+const EVENTS_MAX = 500;
+const PHASES_MAX = 200;
+const STEPS_MAX = 500;
+const PAYLOAD_CHARS = 200_000;
+
 /** Phases and steps of a workflow as a board, and its events. Both go on while the page is open. */
 export function WorkflowView({ id }: { readonly id: string }): VNode {
   const state = useMemo(() => signal<{ workflow?: Workflow; error?: ApiError }>({}), [id]);
+  const shown = useSignal(EVENTS_MAX);
   const events = useMemo(() => signal<readonly WorkflowEvent[]>([]), [id]);
   useEffect(() => {
     const abort = new AbortController();
@@ -79,8 +86,20 @@ export function WorkflowView({ id }: { readonly id: string }): VNode {
         <Board workflow={workflow} />
       </Guarded>
       <h2>Events</h2>
+      {events.value.length > shown.value && (
+        <p>
+          <button
+            type="button"
+            onClick={() => {
+              shown.value += EVENTS_MAX;
+            }}
+          >
+            Show earlier events ({(events.value.length - shown.value).toLocaleString('en-US')})
+          </button>
+        </p>
+      )}
       <ol class="events">
-        {events.value.map((event) => (
+        {events.value.slice(-shown.value).map((event) => (
           <Guarded key={event.event_id} what={`Event ${event.event_id}`}>
             <EventRow event={event} />
           </Guarded>
@@ -131,24 +150,30 @@ function Head({ workflow }: { readonly workflow: Workflow }): VNode {
 
 function Board({ workflow: { levels } }: { readonly workflow: Workflow }): VNode {
   const phases = levels.filter(({ phase, step }) => phase !== null && step === null);
+  const steps = new Map<string | null, WorkflowLevel[]>();
+  for (const level of levels) {
+    if (level.step === null) continue;
+    const list = steps.get(level.phase);
+    if (list === undefined) steps.set(level.phase, [level]);
+    else list.push(level);
+  }
   return (
     <div class="board">
-      {phases.map((phase) => (
+      {phases.slice(0, PHASES_MAX).map((phase) => (
         <section key={phase.phase} class="phase">
           <h2>{phase.phase}</h2>
           <Level level={phase} />
           <ul>
-            {levels
-              .filter(({ phase: name, step }) => step !== null && name === phase.phase)
-              .map((step) => (
-                <li key={step.step}>
-                  <strong>{step.step}</strong>
-                  <Level level={step} />
-                </li>
-              ))}
+            {(steps.get(phase.phase) ?? []).slice(0, STEPS_MAX).map((step) => (
+              <li key={step.step}>
+                <strong>{step.step}</strong>
+                <Level level={step} />
+              </li>
+            ))}
           </ul>
         </section>
       ))}
+      {phases.length > PHASES_MAX && <p>{phases.length - PHASES_MAX} more phases are not shown.</p>}
     </div>
   );
 }
@@ -169,14 +194,20 @@ function Level({ level }: { readonly level: WorkflowLevel }): VNode {
 
 function EventRow({ event }: { readonly event: WorkflowEvent }): VNode {
   const { timestamp, event_type: type, payload, sender } = event;
+  // A payload may have megabytes: it is made into text when it is looked at.
+  const isOpen = useSignal(false);
   return (
     <li>
-      <details>
+      <details
+        onToggle={({ currentTarget }) => {
+          isOpen.value = currentTarget.open;
+        }}
+      >
         <summary>
           <time dateTime={timestamp}>{exact(timestamp)}</time> <strong>{type}</strong> {placeOf(payload)}
           {sender !== undefined && <small class="doubt"> said by {sender}</small>}
         </summary>
-        <pre>{JSON.stringify(payload, null, 2)}</pre>
+        {isOpen.value && <pre>{valueText(payload, PAYLOAD_CHARS)}</pre>}
       </details>
     </li>
   );

@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest';
-import { ago, amount, bytes, cost, count, duration, exact } from '../../../../src/page/browser/ui/format.ts';
+import {
+  ago,
+  amount,
+  bytes,
+  cost,
+  count,
+  duration,
+  exact,
+  valueText,
+} from '../../../../src/page/browser/ui/format.ts';
 
 test.each([
   [null, '–'],
@@ -50,6 +59,13 @@ test('times are relative, and a date after six days', () => {
 test('the exact time has the offset of its zone', () => {
   expect(exact('2026-03-10T12:00:00.123Z')).toMatch(/^2026-03-1\d \d\d:\d\d:00\.123 [+-]\d\d:\d\d$/);
   expect(exact(null)).toMatch(/^$|1970/);
+});
+
+test('a long value is cut, with how much is left', () => {
+  expect(valueText('a')).toBe('a');
+  expect(valueText({ a: [1] })).toBe('{\n  "a": [\n    1\n  ]\n}');
+  expect(valueText(undefined)).toBe('');
+  expect(valueText('x'.repeat(3_000), 1_000)).toBe(`${'x'.repeat(1_000)}… (2,000 more characters)`);
 });
 
 test('sizes and counts', () => {

@@ -1,5 +1,5 @@
 import type { VNode } from 'preact';
-import { duration, exact } from '../../ui/format.ts';
+import { duration, exact, valueText } from '../../ui/format.ts';
 import type { SpanNode } from './span-tree.ts';
 
 /** The attributes and events of the chosen span. */
@@ -30,7 +30,7 @@ export function SpanDetails({ node, onClose }: { readonly node: SpanNode; onClos
         {attributes.map(([name, value]) => (
           <>
             <dt>{name}</dt>
-            <dd>{typeof value === 'string' ? value : JSON.stringify(value)}</dd>
+            <dd>{valueText(value)}</dd>
           </>
         ))}
         <dt>Span</dt>

@@ -23,6 +23,8 @@ function markFound(root: Element | null, words: string): void {
       at = text.indexOf(wanted, at + 1)
     ) {
       const range = new Range();
+      // Some letters are longer in lower case: the place is then behind the text.
+      if (at > text.length - wanted.length || at > (node.nodeValue?.length ?? 0)) break;
       range.setStart(node, at);
       range.setEnd(node, Math.min(at + wanted.length, node.nodeValue?.length ?? 0));
       ranges.push(range);
