@@ -1,4 +1,5 @@
 import { base64FormsOf } from './base64.ts';
+import { type LiteralSearch, literalSearch } from './literal-search.ts';
 import type { Found } from './mask.ts';
 
 /** A rule of the user's own configuration. */
@@ -17,13 +18,14 @@ const BASE64_CHARS_MIN = 12;
 const OWN_KIND = 'own-secret';
 
 interface Known {
-  /** Without state, for a test. */
-  readonly hint: RegExp;
+  /** Whether a rule matches, other than in what stands around a match. */
+  mayMatch(text: string): boolean;
   readonly looksAround: boolean;
   readonly rules: readonly ExtraRule[];
 }
 
 let own: ExtraRule | undefined;
+let hasOwn: LiteralSearch = () => false;
 let configured: readonly ExtraRule[] = [];
 let known: Known | undefined;
 /** Which characters the own secrets consist of, and how many. */
@@ -36,6 +38,7 @@ let version = 0;
 export function setOwnSecrets(values: readonly string[]): void {
   const long = [...new Set(values)].filter((value) => value.length >= KNOWN_CHARS_MIN);
   const forms = new Set(long.flatMap(formsOf));
+  hasOwn = literalSearch([...forms]);
   // The longest first: one value may begin another.
   const sources = [...forms].sort((a, b) => b.length - a.length).map(escaped);
   own = sources.length === 0 ? undefined : { kind: OWN_KIND, pattern: new RegExp(sources.join('|'), 'g') };
@@ -69,7 +72,7 @@ export function hasExtraRules(): boolean {
 /** Whether an additional rule may match in a JSON text. */
 export function extraMayMatch(json: string): boolean {
   if (known === undefined) return false;
-  return known.looksAround || known.hint.test(json) || (configured.length > 0 && json.includes('\\'));
+  return known.looksAround || known.mayMatch(json) || (configured.length > 0 && json.includes('\\'));
 }
 
 const NONE: readonly Found[] = [];
@@ -77,20 +80,20 @@ const NONE: readonly Found[] = [];
 /** Whether an additional rule may match over the border of two texts. `whole` joins them. */
 export function extraMayCross(before: string, after: string, whole: () => string): boolean {
   if (known === undefined) return false;
-  if (configured.length > 0) return known.hint.test(whole());
+  if (configured.length > 0) return known.mayMatch(whole());
   let from = before.length;
   while (from > 0 && ownChars.has(before.charCodeAt(from - 1))) from -= 1;
   // What stands before is not known whole.
-  if (from === 0) return known.hint.test(whole());
+  if (from === 0) return known.mayMatch(whole());
   let to = 0;
   while (to < after.length && to < ownCharsMax && ownChars.has(after.charCodeAt(to))) to += 1;
   const isLong = before.length - from + to >= ownCharsMin;
-  return isLong && to > 0 && known.hint.test(before.slice(from) + after.slice(0, to));
+  return isLong && to > 0 && known.mayMatch(before.slice(from) + after.slice(0, to));
 }
 
 export function findExtra(text: string): readonly Found[] {
   // One test for all rules: almost no text has such a secret, and each field of a record passes here.
-  if (known?.hint.test(text) !== true) return NONE;
+  if (known?.mayMatch(text) !== true) return NONE;
   const found: Found[] = [];
   for (const { kind, pattern } of known.rules) {
     for (const match of text.matchAll(pattern)) {
@@ -107,6 +110,12 @@ const AROUND = /(?<!\[)\^|\$|\\B|\(\?<?[=!]/;
 function combine(): void {
   version += 1;
   const rules = own === undefined ? configured : [own, ...configured];
+  // Without state, for a test.
+  const hint =
+    configured.length === 0
+      ? undefined
+      : new RegExp(configured.map(({ pattern }) => `(?:${pattern.source})`).join('|'), flagsOf(configured));
+  const search = hasOwn;
   known =
     rules.length === 0
       ? undefined
@@ -114,7 +123,7 @@ function combine(): void {
           rules,
           // In JSON other characters stand around a value.
           looksAround: configured.some(({ pattern }) => AROUND.test(pattern.source)),
-          hint: new RegExp(rules.map(({ pattern }) => `(?:${pattern.source})`).join('|'), flagsOf(rules)),
+          mayMatch: (text) => search(text) || hint?.test(text) === true,
         };
 }
 
