@@ -28,7 +28,9 @@ export async function readSummary(logs: VictoriaLogs, taskId: string): Promise<T
   if (rows.length === 0) return undefined;
   const firsts = rows.map(({ first }) => Number(first)).filter((first) => first > 0);
   return {
-    owner: ownerIn(rows.map(({ kind, sender, earliest = '' }) => ({ kind, sender: kindOf(sender), earliest }))),
+    owner: ownerIn(
+      rows.map(({ kind, sender, earliest = '' }) => ({ kind, sender: kindOf(sender), earliest })),
+    ),
     kinds: new Set(rows.map(({ kind = '' }) => kind)),
     firstTimestamp: firsts.length === 0 ? null : isoFromMs(Math.min(...firsts)),
     latest: rows.reduce((latest, row) => ((row.latest ?? '') > latest ? (row.latest ?? '') : latest), ''),
@@ -45,7 +47,10 @@ interface SenderRows {
 /** A span is the trail's also in a task of another sender, for which it was completed: it counts only where it came first. */
 function ownerIn(rows: readonly SenderRows[]): Sender['kind'] {
   const lines = rows.filter(({ kind }) => kind !== 'span');
-  const first = lines.reduce((earliest, row) => (row.earliest < earliest ? row.earliest : earliest), '\uffff');
+  const first = lines.reduce(
+    (earliest, row) => (row.earliest < earliest ? row.earliest : earliest),
+    '\uffff',
+  );
   const counted = [...lines, ...rows.filter((row) => row.kind === 'span' && row.earliest < first)];
   return counted.reduce<Sender['kind']>((owner, { sender }) => higherSender(owner, sender), 'anonymous');
 }

@@ -6,7 +6,7 @@ import type { Reader } from '../../src/serve/reader.ts';
 import { searchingReader } from '../../src/trail/search/searching-reader.ts';
 import { warehouseReader } from '../../src/trail/search/warehouse-reader.ts';
 import { VictoriaLogs } from '../../src/warehouse/client.ts';
-import { RowSink } from '../../src/warehouse/row-sink.ts';
+import { RowSink } from '../../src/warehouse/write/row-sink.ts';
 import { ask, type Got, listen } from '../serve/log-server.ts';
 import { newStore, type TestStore } from '../support/log-dir.ts';
 import type { VictoriaLogsServer } from '../support/victoria-logs.ts';
@@ -42,10 +42,7 @@ export async function twoStores(server: VictoriaLogsServer): Promise<TwoStores> 
     books,
     readers,
     ingest: async (batch, sender = TRAIL) => {
-      const [inFiles, inRows] = [
-        await files.store.ingest(batch, sender),
-        await sink.ingest(batch, sender),
-      ];
+      const [inFiles, inRows] = [await files.store.ingest(batch, sender), await sink.ingest(batch, sender)];
       if (JSON.stringify(inFiles) !== JSON.stringify(inRows))
         throw new Error(`not the same: ${JSON.stringify(inFiles)} and ${JSON.stringify(inRows)}`);
       await server.flush();

@@ -4,13 +4,14 @@ import { TasktrailError } from '../../errors.ts';
 import { isWorkflowId } from '../../model/ids.ts';
 import type { JsonObject, JsonValue } from '../../model/json.ts';
 import type { WorkflowLevel } from '../../model/workflow.ts';
+import { type Approval, waitingApproval } from '../../project/waiting-approval.ts';
 import { gzipPath } from '../compress.ts';
 import { unlessUnreadable } from '../file-errors.ts';
 import { OWN_NAMES, taskDir, taskFile } from '../layout.ts';
 import { lstatStored } from '../stored-file.ts';
 import { openTaskLines, readTaskDocument } from '../task-file.ts';
 import { WorkflowPlaces } from '../workflow-place.ts';
-import { type Approval, readActivity } from './activity.ts';
+import { readActivity } from './activity.ts';
 import { createTaskListing, type ListedTask, type TaskListing, type TaskScan } from './task-list.ts';
 import { foldWorkflow } from './workflow-reader.ts';
 
@@ -72,11 +73,8 @@ async function approvalIn(places: WorkflowPlaces, ids: JsonValue | undefined): P
   for (const id of ids.filter(isWorkflowId).slice(-WORKFLOWS_MAX)) {
     const month = await unlessUnreadable(places.find(id));
     const fold = month === undefined ? undefined : await unlessUnreadable(foldWorkflow({ month, id }));
-    if (fold?.state.status !== 'waiting') continue;
-    // Without a request a step waits for its input.
-    const level = fold.state.levels.find(({ status }) => status === 'pending_input');
-    const since = level?.completed_at ?? level?.started_at ?? null;
-    return fold.openApproval ?? { name: level?.step ?? level?.phase ?? null, since };
+    const approval = fold && waitingApproval(fold);
+    if (approval !== undefined) return approval;
   }
   return undefined;
 }

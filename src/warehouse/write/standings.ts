@@ -1,18 +1,18 @@
 import { LRUCache } from 'lru-cache';
-import { parseJson } from '../model/json.ts';
-import { higherSender, isMark, type Sender } from '../model/sender.ts';
-import { sha256 } from '../model/sha256.ts';
-import { AnnouncedSpans } from '../project/announced-spans.ts';
-import { TaskFold } from '../project/fold.ts';
-import { WorkflowFold } from '../project/workflow-fold.ts';
-import { parseFact } from '../store/workflow-fact-line.ts';
-import type { Standing } from '../store/write/batch/admission.ts';
-import { isFactLine } from '../store/write/lines/fact-line.ts';
-import { hasSent } from '../store/write/lines/sent-line.ts';
-import type { VictoriaLogs } from './client.ts';
-import { givenId, isOneOf, type RowKind, rowsOfUnit, storedId } from './logsql.ts';
-import { LINE_FIELDS, readLines } from './rows.ts';
-import { readSummary } from './task-summary.ts';
+import { parseJson } from '../../model/json.ts';
+import { higherSender, isMark, type Sender } from '../../model/sender.ts';
+import { sha256 } from '../../model/sha256.ts';
+import { AnnouncedSpans } from '../../project/announced-spans.ts';
+import { TaskFold } from '../../project/fold.ts';
+import { WorkflowFold } from '../../project/workflow-fold.ts';
+import { parseFact } from '../../store/workflow-fact-line.ts';
+import type { Standing } from '../../store/write/batch/admission.ts';
+import { isFactLine } from '../../store/write/lines/fact-line.ts';
+import { hasSent } from '../../store/write/lines/sent-line.ts';
+import type { VictoriaLogs } from '../client.ts';
+import { givenId, isOneOf, type RowKind, rowsOfUnit, storedId } from '../logsql.ts';
+import { LINE_FIELDS, readLines } from '../rows.ts';
+import { readSummary } from '../task-summary.ts';
 
 /** Tasks and workflows of which this process knows who has opened them: a line is not found before about a second. */
 const KNOWN_MAX = 50_000;

@@ -1,26 +1,31 @@
 import { LRUCache } from 'lru-cache';
-import type { Books } from '../books.ts';
-import { messageOf, TasktrailError } from '../errors.ts';
-import { EVENT } from '../model/events.ts';
-import type { TelemetryBatch } from '../model/otlp.ts';
-import { higherSender, type Sender } from '../model/sender.ts';
-import { readIso } from '../model/time.ts';
-import type { TaskChange } from '../project/change.ts';
+import type { Books } from '../../books.ts';
+import { messageOf, TasktrailError } from '../../errors.ts';
+import { EVENT } from '../../model/events.ts';
+import type { TelemetryBatch } from '../../model/otlp.ts';
+import { higherSender, type Sender } from '../../model/sender.ts';
+import { readIso } from '../../model/time.ts';
+import type { TaskChange } from '../../project/change.ts';
 import {
   NOT_PERMITTED,
   refusalInTask,
   refusalInWorkflow,
   standingWith,
-} from '../store/write/batch/admission.ts';
-import { SenderNotes } from '../store/write/batch/sender-notes.ts';
-import { type Entry, refuseByTask, type SortedBatch, sortBatch } from '../store/write/batch/sorted-batch.ts';
-import { Intake } from '../store/write/intake.ts';
-import { LINE_PROBLEM, TOO_LONG } from '../store/write/lines/line-limit.ts';
-import { SplitKeys } from '../store/write/task/split-keys.ts';
-import { isTurnOver, nextTurn } from '../system/turns.ts';
-import type { VictoriaLogs } from './client.ts';
+} from '../../store/write/batch/admission.ts';
+import { SenderNotes } from '../../store/write/batch/sender-notes.ts';
+import {
+  type Entry,
+  refuseByTask,
+  type SortedBatch,
+  sortBatch,
+} from '../../store/write/batch/sorted-batch.ts';
+import { Intake } from '../../store/write/intake.ts';
+import { LINE_PROBLEM, TOO_LONG } from '../../store/write/lines/line-limit.ts';
+import { SplitKeys } from '../../store/write/task/split-keys.ts';
+import { isTurnOver, nextTurn } from '../../system/turns.ts';
+import type { VictoriaLogs } from '../client.ts';
+import { ArrivalClock, type NewLine, placeOf, rowsOf } from '../rows.ts';
 import { deliveryLine, nameOf, taskLine, workflowLine } from './new-lines.ts';
-import { ArrivalClock, type NewLine, placeOf, rowsOf } from './rows.ts';
 import { type RefusedLine, Standings } from './standings.ts';
 import { TaskMarks } from './task-marks.ts';
 
@@ -99,19 +104,24 @@ export class RowSink {
   async #ingest(batch: TelemetryBatch, sender: Sender): Promise<Ingested> {
     const sorted = await sortBatch({ batch, sender }, (service) => this.#notes.unattributed(service));
     const { byTask, byWorkflow, refused } = sorted;
-    if (!sorted.isTrails)
-      await refuseByTask(sorted, (id) => this.#standings.ofTask(id, sender.kind));
+    if (!sorted.isTrails) await refuseByTask(sorted, (id) => this.#standings.ofTask(id, sender.kind));
     const lines: NewLine[] = [];
     const counted: (() => void)[] = [];
     // Before the tasks: a workflow that does not take an event must not stand in the metadata of its task.
     for (const [id, entries] of byWorkflow)
-      counted.push(await this.#takeUnit(entries, { lines, refused }, (into) => this.#workflow(id, entries, into)));
+      counted.push(
+        await this.#takeUnit(entries, { lines, refused }, (into) => this.#workflow(id, entries, into)),
+      );
     const before = new Set(refused.keys());
     for (const [id, all] of byTask) {
       const entries = before.size === 0 ? all : all.filter(({ record }) => !before.has(record));
-      counted.push(await this.#takeUnit(entries, { lines, refused }, (into) => this.#task(id, entries, into)));
+      counted.push(
+        await this.#takeUnit(entries, { lines, refused }, (into) => this.#task(id, entries, into)),
+      );
     }
-    counted.push(await this.#takeUnit(sorted.deliveries, { lines, refused }, (into) => this.#deliveries(sorted, into)));
+    counted.push(
+      await this.#takeUnit(sorted.deliveries, { lines, refused }, (into) => this.#deliveries(sorted, into)),
+    );
     const heartbeats = await this.#refuseHeartbeats(sorted);
     await this.#insert(lines);
     this.#intake.sorted(sorted);
@@ -144,7 +154,11 @@ export class RowSink {
     const standing = isTrails ? undefined : await this.#standings.ofTask(id, least);
     const marks = this.#marks.open(id);
     let owner = standing?.owner;
-    const doubtful: { readonly entry: Entry<TaskChange>; readonly line: RefusedLine; readonly why: string }[] = [];
+    const doubtful: {
+      readonly entry: Entry<TaskChange>;
+      readonly line: RefusedLine;
+      readonly why: string;
+    }[] = [];
     for (const [index, entry] of entries.entries()) {
       if (index % STEP_LINES === 0 && isTurnOver()) await nextTurn();
       const { change, origin, record } = entry;
@@ -175,7 +189,10 @@ export class RowSink {
     into.lines.push(...marks.marks());
     into.onStored = () => marks.stored();
     if (doubtful.length === 0) return;
-    const stored = await this.#standings.storedOf(id, doubtful.map(({ line }) => line));
+    const stored = await this.#standings.storedOf(
+      id,
+      doubtful.map(({ line }) => line),
+    );
     for (const { entry, line, why } of doubtful)
       if (!stored.has(line)) into.refuse(entry.record, why, NOT_PERMITTED);
   }
@@ -185,7 +202,9 @@ export class RowSink {
     entries: SortedBatch['byWorkflow'] extends Map<string, infer Of> ? Of : never,
     into: UnitLines,
   ): Promise<void> {
-    const isTrails = entries.every(({ origin, refusal }) => origin.sender.kind === 'trail' && refusal === undefined);
+    const isTrails = entries.every(
+      ({ origin, refusal }) => origin.sender.kind === 'trail' && refusal === undefined,
+    );
     let standing = isTrails ? undefined : await this.#standings.ofWorkflow(id);
     const doubtful: { readonly record: number; readonly line: RefusedLine; readonly why: string }[] = [];
     for (const { change, origin, record, refusal } of entries) {
@@ -200,12 +219,17 @@ export class RowSink {
       else {
         into.lines.push(line);
         this.#standings.note('workflow', id, origin.sender.kind);
-        if (standing !== undefined && change.kind === 'workflow-fact') standing = standingWith(standing, change.fact);
+        if (standing !== undefined && change.kind === 'workflow-fact')
+          standing = standingWith(standing, change.fact);
       }
     }
     if (doubtful.length === 0) return;
-    const stored = await this.#standings.storedOf(id, doubtful.map(({ line }) => line));
-    for (const { record, line, why } of doubtful) if (!stored.has(line)) into.refuse(record, why, NOT_PERMITTED);
+    const stored = await this.#standings.storedOf(
+      id,
+      doubtful.map(({ line }) => line),
+    );
+    for (const { record, line, why } of doubtful)
+      if (!stored.has(line)) into.refuse(record, why, NOT_PERMITTED);
   }
 
   async #deliveries({ deliveries }: SortedBatch, into: UnitLines): Promise<void> {

@@ -1,22 +1,19 @@
-import { checkId } from '../model/ids.ts';
-import type { JsonObject } from '../model/json.ts';
-import type { Flow, FlowWindow, TaskDocument, TaskFlow, WindowQuery } from '../model/task-reading.ts';
-import { spanItems } from '../store/read/span-item.ts';
-import type { VictoriaLogs } from './client.ts';
+import { checkId } from '../../model/ids.ts';
+import type { JsonObject } from '../../model/json.ts';
+import type { Flow, FlowWindow, TaskDocument, TaskFlow, WindowQuery } from '../../model/task-reading.ts';
+import { spanItems } from '../../store/read/span-item.ts';
+import type { VictoriaLogs } from '../client.ts';
+import type { RowKind } from '../logsql.ts';
+import { readSummary } from '../task-summary.ts';
 import { FlowView } from './flow-view.ts';
 import { openLineWindow } from './line-window.ts';
-import type { RowKind } from './logsql.ts';
-import { readSummary } from './task-summary.ts';
-import { TaskViews } from './task-view.ts';
+import type { TaskViews } from './task-view.ts';
 
 const FLOWS: Readonly<Record<TaskFlow, RowKind>> = { 'webhook-flow': 'stage', 'agent-output': 'output' };
 
 export interface RowReaderOptions {
   readonly logs: VictoriaLogs;
-  /** Milliseconds since the epoch. */
-  readonly now?: () => number;
-  /** How long a folded task is used again, in milliseconds. */
-  readonly keepMs?: number;
+  readonly views: TaskViews;
 }
 
 /** Reads single tasks from VictoriaLogs. */
@@ -29,8 +26,7 @@ export interface RowReader {
 }
 
 /** The same answers as of files. Holds a page of lines in memory for each reader. */
-export function createRowReader({ logs, now = Date.now, keepMs }: RowReaderOptions): RowReader {
-  const views = new TaskViews(logs, now, keepMs);
+export function createRowReader({ logs, views }: RowReaderOptions): RowReader {
   const viewOf = (taskId: string, kind: RowKind): Promise<FlowView | undefined> =>
     FlowView.open({ logs, kind, unit: checkId('task id', taskId) });
   const hasTask = async (taskId: string): Promise<boolean> =>

@@ -1,18 +1,18 @@
 import { LRUCache } from 'lru-cache';
-import { EVENT } from '../model/events.ts';
-import { type JsonObject, parseJson, parseObject } from '../model/json.ts';
-import type { TaskDocument } from '../model/task-reading.ts';
-import type { FactLine } from '../project/change.ts';
-import { TaskFold } from '../project/fold.ts';
-import type { GenAiSpan } from '../project/genai/call-span.ts';
-import { redactJson } from '../redact/redact.ts';
-import { isFactLine } from '../store/write/lines/fact-line.ts';
-import { type FoldedDocuments, foldedDocuments } from '../store/write/task/folded-documents.ts';
-import { TaskTelemetry } from '../store/write/task/task-telemetry.ts';
-import type { VictoriaLogs } from './client.ts';
-import { rowsOfUnit } from './logsql.ts';
-import { LINE_FIELDS, readLines } from './rows.ts';
-import { readSummary, type TaskSummary } from './task-summary.ts';
+import { EVENT } from '../../model/events.ts';
+import { type JsonObject, parseJson, parseObject } from '../../model/json.ts';
+import type { TaskDocument } from '../../model/task-reading.ts';
+import type { FactLine } from '../../project/change.ts';
+import { TaskFold } from '../../project/fold.ts';
+import type { GenAiSpan } from '../../project/genai/call-span.ts';
+import { redactJson } from '../../redact/redact.ts';
+import { isFactLine } from '../../store/write/lines/fact-line.ts';
+import { type FoldedDocuments, foldedDocuments } from '../../store/write/task/folded-documents.ts';
+import { TaskTelemetry } from '../../store/write/task/task-telemetry.ts';
+import type { VictoriaLogs } from '../client.ts';
+import { rowsOfUnit } from '../logsql.ts';
+import { LINE_FIELDS, readLines } from '../rows.ts';
+import { readSummary, type TaskSummary } from '../task-summary.ts';
 
 /** As in files: after an end, spans may still be in transit, and a task has settled after this much quiet. */
 const LOST_SPAN_MS = 10_000;
@@ -37,7 +37,10 @@ export class TaskViews {
   readonly #logs: VictoriaLogs;
   readonly #now: () => number;
   readonly #keepMs: number;
-  readonly #views = new LRUCache<string, { readonly atMs: number; readonly view: Promise<TaskView | undefined> }>({
+  readonly #views = new LRUCache<
+    string,
+    { readonly atMs: number; readonly view: Promise<TaskView | undefined> }
+  >({
     max: VIEWS_MAX,
   });
 
@@ -87,13 +90,19 @@ async function readView(logs: VictoriaLogs, taskId: string, nowMs: number): Prom
     ...{ fold, telemetry, firstTimestamp: summary.firstTimestamp, owner: summary.owner, droppedSpans: 0 },
     isSettled: fold.isTerminal && isSettled(facts, summary, nowMs),
   });
-  return { summary, facts: facts.map(({ fact }) => fact), document: (name) => storedForm(documents[NAMES[name]]) };
+  return {
+    summary,
+    facts: facts.map(({ fact }) => fact),
+    document: (name) => storedForm(documents[NAMES[name]]),
+  };
 }
 
 /** What spans say of models and tokens: the lines themselves are not read. */
 async function readSpans(logs: VictoriaLogs, taskId: string): Promise<readonly GenAiSpan[]> {
   const spans: { readonly arrived: string; readonly span: GenAiSpan }[] = [];
-  for await (const row of logs.query(`${rowsOfUnit(['span'], taskId)} part:=0 genai:* | fields _time, genai`)) {
+  for await (const row of logs.query(
+    `${rowsOfUnit(['span'], taskId)} part:=0 genai:* | fields _time, genai`,
+  )) {
     const span = parseObject(row.genai);
     // Written by the sink, as a whole.
     if (span !== undefined) spans.push({ arrived: row._time ?? '', span: span as unknown as GenAiSpan });

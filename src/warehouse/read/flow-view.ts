@@ -1,10 +1,10 @@
-import { parseObject } from '../model/json.ts';
-import { compareMarks, isMark } from '../model/sender.ts';
-import type { TaskLine } from '../project/change.ts';
-import { TaskTelemetry } from '../store/write/task/task-telemetry.ts';
-import type { Row, VictoriaLogs } from './client.ts';
-import { givenId, inRange, isOneOf, type Place, type RowKind, rowsOfUnit } from './logsql.ts';
-import { LINE_FIELDS, LineCollector, type ReadLine } from './rows.ts';
+import { parseObject } from '../../model/json.ts';
+import { compareMarks, isMark } from '../../model/sender.ts';
+import type { TaskLine } from '../../project/change.ts';
+import { TaskTelemetry } from '../../store/write/task/task-telemetry.ts';
+import type { Row, VictoriaLogs } from '../client.ts';
+import { givenId, inRange, isOneOf, type Place, type RowKind, rowsOfUnit } from '../logsql.ts';
+import { LINE_FIELDS, LineCollector, type ReadLine } from '../rows.ts';
 
 /** Ids of one query: its text is at most 16 KiB long. */
 const IDS_MAX = 50;
@@ -99,7 +99,10 @@ export class FlowView {
 
   async page(query: PageQuery): Promise<FlowPage> {
     const { isBackward = false, lines = PAGE_LINES, bytes = PAGE_BYTES } = query;
-    const planned = await this.#plan({ ...query, lines: Math.min(PAGE_LINES, lines + this.#dropped.size + 1) });
+    const planned = await this.#plan({
+      ...query,
+      lines: Math.min(PAGE_LINES, lines + this.#dropped.size + 1),
+    });
     const places: Place[] = [];
     let kept = 0;
     let sum = 0;
@@ -229,7 +232,8 @@ async function dropCopies(
       const record = isSpan ? `${row.id} ${row.sender}` : (row.id ?? '');
       const stands = best.get(record);
       if (stands === undefined) best.set(record, row);
-      else if (keyOf(row) !== keyOf(stands)) dropped.set(keyOf(row), { at: Number(row.at), id: row.id ?? '' });
+      else if (keyOf(row) !== keyOf(stands))
+        dropped.set(keyOf(row), { at: Number(row.at), id: row.id ?? '' });
     }
   }
 }

@@ -1,16 +1,16 @@
-import { EVENT } from '../model/events.ts';
-import { markOfSpan, type SenderMark } from '../model/sender.ts';
-import { sha256 } from '../model/sha256.ts';
-import { spanKey } from '../project/announced-spans.ts';
-import type { Change, LineChange, TaskChange } from '../project/change.ts';
-import { loggedCall } from '../project/genai/logged-call.ts';
-import { type DeliveryChange, filedDelivery } from '../store/write/batch/filed-delivery.ts';
-import { isoOfSpan, spanLine } from '../store/write/lines/line-keys.ts';
-import { recordLine } from '../store/write/lines/line-limit.ts';
-import type { SentLine } from '../store/write/lines/sent-line.ts';
-import { receivedAt } from '../store/write/task/received-at.ts';
-import type { RowKind } from './logsql.ts';
-import type { NewLine } from './rows.ts';
+import { EVENT } from '../../model/events.ts';
+import { markOfSpan, type SenderMark } from '../../model/sender.ts';
+import { sha256 } from '../../model/sha256.ts';
+import { spanKey } from '../../project/announced-spans.ts';
+import type { Change, LineChange, TaskChange } from '../../project/change.ts';
+import { loggedCall } from '../../project/genai/logged-call.ts';
+import { type DeliveryChange, filedDelivery } from '../../store/write/batch/filed-delivery.ts';
+import { isoOfSpan, spanLine } from '../../store/write/lines/line-keys.ts';
+import { recordLine } from '../../store/write/lines/line-limit.ts';
+import type { SentLine } from '../../store/write/lines/sent-line.ts';
+import { receivedAt } from '../../store/write/task/received-at.ts';
+import type { RowKind } from '../logsql.ts';
+import type { NewLine } from '../rows.ts';
 
 type SpanChange = Extract<Change, { kind: 'span' | 'workflow-span' }>;
 type Fields = Readonly<Record<string, string>>;
@@ -46,7 +46,9 @@ export function workflowLine(
 /** The unit is its day. */
 export function deliveryLine(change: DeliveryChange, nowMs: number): NewLine | undefined {
   const filed = filedDelivery(change, nowMs);
-  return lineOf('delivery', filed.day, filed.change.line);
+  const line = lineOf('delivery', filed.day, filed.change.line);
+  // Where lists have it.
+  return line && { ...line, timestamp: filed.change.line.received_at ?? line.timestamp };
 }
 
 /** Id and kind of a change, as its line has them. */
@@ -78,7 +80,12 @@ function lineOf(kind: RowKind, unit: string, line: SentLine, fields?: Fields): N
   return { kind, unit, id, timestamp, sender, text: stored.text, ...(fields && { fields }) };
 }
 
-function spanOf(kind: RowKind, unit: string, { span, line }: SpanChange, fields?: Fields): NewLine | undefined {
+function spanOf(
+  kind: RowKind,
+  unit: string,
+  { span, line }: SpanChange,
+  fields?: Fields,
+): NewLine | undefined {
   const stored = spanLine(span, line);
   if (stored === undefined) return undefined;
   const mark: SenderMark | undefined = markOfSpan(span.attributes);

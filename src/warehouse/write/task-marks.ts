@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
-import { isoFromMs } from '../model/time.ts';
-import { type NewLine, placeOf } from './rows.ts';
+import { isoFromMs } from '../../model/time.ts';
+import { type NewLine, placeOf } from '../rows.ts';
 
 /** Tasks of which this process has stored a mark. */
 const KNOWN_MAX = 50_000;
