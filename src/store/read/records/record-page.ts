@@ -20,10 +20,10 @@ export async function pageOfRecords(
   listed: readonly StoredRecord[],
   { sort, after, limit, untilMs, accepts }: RecordPageQuery,
 ): Promise<{ readonly records: readonly StoredRecord[]; readonly next: ListPlace | undefined }> {
-  const valueOf = (record: StoredRecord): string | number | null =>
+  const placeValueOf = (record: StoredRecord): string | number | null =>
     sort === 'created' ? record.at : record.duration;
   const placed = listed
-    .map((record) => ({ value: valueOf(record), id: record.id, record }))
+    .map((record) => ({ value: placeValueOf(record), id: record.id, record }))
     .filter((one) => after === undefined || comparePlaces(after, one) < 0)
     .sort(comparePlaces);
   const records: StoredRecord[] = [];
@@ -33,7 +33,8 @@ export async function pageOfRecords(
       continue;
     }
     const last = records.at(-1);
-    if (records.length === limit) return { records, next: last && { value: valueOf(last), id: last.id } };
+    if (records.length === limit)
+      return { records, next: last && { value: placeValueOf(last), id: last.id } };
     records.push(record);
   }
   return { records, next: undefined };

@@ -8,8 +8,8 @@ import { warehouseReader } from '../../src/trail/search/warehouse-reader.ts';
 import { VictoriaLogs } from '../../src/warehouse/client.ts';
 import { RowSink } from '../../src/warehouse/write/row-sink.ts';
 import { ask, type Got, listen } from '../serve/log-server.ts';
-import { newStore, type TestStore } from '../support/log-dir.ts';
-import type { VictoriaLogsServer } from '../support/victoria-logs.ts';
+import { newStore, type TestStore } from './log-dir.ts';
+import type { VictoriaLogsServer } from './victoria-logs.ts';
 
 /** The same records in files and in VictoriaLogs, with one clock, and REST over both. */
 export interface TwoStores {

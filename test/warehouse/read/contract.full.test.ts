@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Got } from '../serve/log-server.ts';
-import { GOLDEN_CASES } from '../store/golden-cases.ts';
-import { findVictoriaLogs, startVictoriaLogs, type VictoriaLogsServer } from '../support/victoria-logs.ts';
-import { type TwoStores, twoStores } from './two-stores.ts';
+import type { Got } from '../../serve/log-server.ts';
+import { GOLDEN_CASES } from '../../store/golden-cases.ts';
+import { type TwoStores, twoStores } from '../../support/two-stores.ts';
+import { findVictoriaLogs, startVictoriaLogs, type VictoriaLogsServer } from '../../support/victoria-logs.ts';
 
 const tool = findVictoriaLogs();
 
