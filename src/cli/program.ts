@@ -30,6 +30,7 @@ interface Flags {
   readonly otlpPort?: string;
   readonly config?: string;
   readonly json?: boolean;
+  readonly store?: string;
 }
 
 interface ArtifactFlags extends WorkflowFlags {
@@ -93,9 +94,14 @@ function addService(program: Command, ends: Ends): void {
     .description('run the service: webhooks, queue, agents, REST, OTLP receiver')
     .action(async (flags: Flags) => (await import('./start.ts')).start(settingsOf(flags), flags.config));
   withSettings(program.command('serve'))
+    .option('--store <address>', 'keep records in VictoriaLogs instead of files (TASK_LOGS_STORE_URL)')
     .description('run the service without agents: its tasks wait in Redis')
     .action(async (flags: Flags) =>
-      (await import('./start.ts')).start(settingsOf(flags), flags.config, 'serve'),
+      (await import('./start.ts')).start(
+        { ...settingsOf(flags), TASK_LOGS_STORE_URL: flags.store },
+        flags.config,
+        'serve',
+      ),
     );
   withConfigFile(withDirectory(program.command('worker')))
     .description('take tasks from Redis (REDIS_URL) and run their agents')

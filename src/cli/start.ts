@@ -32,6 +32,13 @@ export async function start(
   // The reader of the output may be gone (EPIPE, EIO). The service goes on without it.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   let isStarted = false;
+  if (role === 'all' && config.storeUrl !== undefined)
+    throw new TasktrailError(
+      'ERR_CONFIG_INVALID',
+      'TASK_LOGS_STORE_URL is for "tasktrail serve": "tasktrail start" keeps its tasks in files',
+    );
+  if (role === 'serve' && config.storeUrl !== undefined)
+    return (await import('./serve-warehouse.ts')).serveWarehouse(config, signals);
   const stopped = signals.first();
   void stopped.then((signal) => setTimeout(() => isStarted || giveUp(signal), START_GRACE_MS).unref());
   const service = await startUnheld(config, role);

@@ -80,6 +80,8 @@ export interface Config {
   readonly notify: readonly NotifyReceiver[];
   /** The Redis that holds the queue; undefined: the queue is in this process. */
   readonly redisUrl: string | undefined;
+  /** The VictoriaLogs in which `serve` keeps records; undefined: in the log directory. */
+  readonly storeUrl: string | undefined;
   readonly githubToken: string | undefined;
   /** Undefined: `https://api.github.com`. */
   readonly githubApiUrl: string | undefined;
@@ -266,6 +268,7 @@ function variableFields(
     jiraSecrets: value('JIRA_WEBHOOK_SECRET'),
     slackSecrets: value('SLACK_SIGNING_SECRET'),
     redisUrl: value('REDIS_URL'),
+    storeUrl: value('TASK_LOGS_STORE_URL'),
     githubToken: value('GITHUB_TOKEN'),
     githubApiUrl: value('GITHUB_API_URL')?.replace(/\/+$/, ''),
     agentEnv: value('TASK_LOGS_AGENT_ENV'),

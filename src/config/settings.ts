@@ -8,7 +8,7 @@ import { BYTES, FSYNC, FULL } from './values/durability.ts';
 import { FILE_MODE } from './values/file-mode.ts';
 import { ORIGINS } from './values/origins.ts';
 import { SECRETS, secret } from './values/secret-text.ts';
-import { httpUrl, REDIS_ADDRESS } from './values/urls.ts';
+import { httpUrl, REDIS_ADDRESS, STORE_ADDRESS } from './values/urls.ts';
 import { BOOLEAN, count, PORT, text } from './values/value-kinds.ts';
 import { VARIABLE_NAMES } from './values/variable-names.ts';
 
@@ -40,6 +40,7 @@ export interface Settings extends OtelSettings, S3Settings {
   readonly GITHUB_TOKEN: string | undefined;
   readonly GITHUB_API_URL: string | undefined;
   readonly REDIS_URL: string | undefined;
+  readonly TASK_LOGS_STORE_URL: string | undefined;
   readonly TASK_LOGS_CONCURRENCY: number;
   readonly TASK_LOGS_ATTEMPTS: number;
   readonly TASK_LOGS_AGENT_COMMAND: readonly string[] | undefined;
@@ -265,6 +266,16 @@ export const SETTINGS: SettingTable<Settings> = {
     sentence: 'The Redis that holds the queue, with user, password and database if it needs them.',
     mayBeInFile: true,
     field: 'redisUrl',
+  },
+  TASK_LOGS_STORE_URL: {
+    kind: STORE_ADDRESS,
+    default: undefined,
+    defaultText: 'the files of the log directory',
+    group: 'Queue and agents',
+    sentence:
+      'Where `tasktrail serve` keeps records instead: a VictoriaLogs that any number of such services share; see [beyond one machine](scale.md).',
+    flag: '--store',
+    field: 'storeUrl',
   },
   TASK_LOGS_CONCURRENCY: {
     kind: count('tasks'),

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Express, RequestHandler } from 'express';
+import type { Books } from '../books.ts';
 import type { Config } from '../config/config.ts';
 import { serveMcp } from '../mcp/serve-mcp.ts';
 import type { JsonObject } from '../model/json.ts';
@@ -9,6 +10,7 @@ import { readinessOf, serveHealth } from '../serve/health.ts';
 import { serveLogs } from '../serve/logs.ts';
 import { serveMetrics } from '../serve/metrics.ts';
 import { notFound, sendProblem } from '../serve/problem.ts';
+import type { Reader } from '../serve/reader.ts';
 import { CORS_METHODS } from '../serve/routes.ts';
 import { allowOrigin } from '../system/http/cors.ts';
 import { checkOrigin } from '../system/http/origin.ts';
@@ -66,19 +68,44 @@ export interface WebApp {
 
 /** The routes of the service: webhooks, REST, health and metrics. */
 export function createWebApp(parts: WebAppParts): WebApp {
-  const { createExpress, config, trail, intake, queue, readMetrics, log } = parts;
-  const onError = (error: unknown): void => log(`unexpected error: ${stackOf(error)}`);
+  const { createExpress, config, trail, intake, queue, readMetrics } = parts;
+  const onError = errorLog(parts.log);
   const app = createExpress();
   app.disable('x-powered-by');
   app.use(refuseWithoutLease(onError));
   const webhooks = createWebhooks(parts, onError);
   app.use('/webhooks', webhooks);
+  const { reader, books } = trail;
+  const { closeStreams } = mountReading(app, {
+    ...{ config, reader, books, intake, readMetrics, onError },
+    readState: async () => ({ queue: await readQueue(queue, reader), disk: await readDiskUse(config) }),
+  });
+  return { app, webhooks, closeStreams };
+}
+
+export interface ReadingParts {
+  readonly config: Config;
+  readonly reader: Reader;
+  readonly books: Books;
+  /** Undefined: tasks are not accepted here. */
+  readonly intake?: TaskIntake | undefined;
+  readMetrics(): Promise<string>;
+  /** What `GET /api/health` shows beside the readiness: the queue, the disk. */
+  readState?(): Promise<JsonObject>;
+  onError(error: unknown): void;
+}
+
+/** The routes of everything that reads, and 404 for all others: REST, health, metrics, MCP and the page. */
+export function mountReading(
+  app: Express,
+  { config, reader, books, intake, readMetrics, readState, onError }: ReadingParts,
+): { closeStreams(): void } {
   const { apiToken: token, traceUrls, corsOrigins } = config;
   // Probes may use any name for this machine: they get the status. A page that has made its name lead here gets no more.
   const mayReadReasons = (req: IncomingMessage): boolean =>
     token !== undefined || isOfThisMachine(req, corsOrigins);
   const version = readVersion();
-  app.use(serveHealth({ books: trail.books, version, mayReadReasons }));
+  app.use(serveHealth({ books, version, mayReadReasons }));
   // Before the checks: a page may read why it is refused.
   app.use(['/api', '/metrics', MCP_PATH], (req, res, next) => {
     if (!allowOrigin(req, res, { origins: corsOrigins, methods: CORS_METHODS })) next();
@@ -94,24 +121,20 @@ export function createWebApp(parts: WebAppParts): WebApp {
   });
   app.use(serveMetrics({ readText: readMetrics, token, onError }));
   const openApi = { version: readVersion(), isService: true };
-  const readHealth = async (): Promise<JsonObject> => ({ ...readinessOf(trail.books), version });
+  const readHealth = async (): Promise<JsonObject> => ({ ...readinessOf(books), version });
   const logs = serveLogs({
-    ...{ reader: trail.reader, intake, token, traceUrls, onError, openApi },
-    readHealth: async () => ({
-      ...(await readHealth()),
-      queue: await readQueue(queue, trail.reader),
-      disk: await readDiskUse(config),
-    }),
+    ...{ reader, intake, token, traceUrls, onError, openApi },
+    readHealth: async () => ({ ...(await readHealth()), ...(await readState?.()) }),
   });
   app.use('/api', logs);
-  app.use(serveMcp({ reader: trail.reader, readHealth, token, corsOrigins, version, onError }));
+  app.use(serveMcp({ reader, readHealth, token, corsOrigins, version, onError }));
   // As for the API.
   const checkRequest = (req: IncomingMessage): void => {
     if (token === undefined) checkOrigin(req, { what: 'a run', origins: corsOrigins });
   };
-  app.use(servePage({ token, reader: trail.reader, checkRequest, isLast: true, onError }));
+  app.use(servePage({ token, reader, checkRequest, isLast: true, onError }));
   app.use(notFound);
-  return { app, webhooks, closeStreams: () => logs.close() };
+  return { closeStreams: () => logs.close() };
 }
 
 /** Before anything is read or answered: what changes something is the business of the service that owns the directory. */
@@ -172,6 +195,11 @@ function createWebhooks(
       ...(memory !== undefined && { proofs: memory.proofs }),
     },
   );
+}
+
+/** Writes what no answer says. */
+export function errorLog(log: (line: string) => void): (error: unknown) => void {
+  return (error) => log(`unexpected error: ${stackOf(error)}`);
 }
 
 function stackOf(error: unknown): string {

@@ -4,8 +4,8 @@ import { maskSecrets } from '../redact/redact.ts';
 
 /** Every secret of the settings. An agent that reads the configuration could print them, so they are masked in its output. */
 export function secretsOf(config: Config): readonly string[] {
-  const { apiToken, key, githubSecrets, jiraSecrets, slackSecrets, githubToken, redisUrl, webhooks, notify } =
-    config;
+  const { apiToken, key, githubSecrets, jiraSecrets, slackSecrets, githubToken, webhooks, notify } = config;
+  const { redisUrl, storeUrl } = config;
   return [
     ...[githubSecrets, jiraSecrets, slackSecrets].flat(),
     ...Object.values(webhooks).flatMap(({ secret }) => secret),
@@ -13,7 +13,7 @@ export function secretsOf(config: Config): readonly string[] {
     ...(apiToken === undefined ? [] : [apiToken]),
     ...(key === undefined ? [] : secretsOfKey(key)),
     ...(githubToken === undefined ? [] : [githubToken]),
-    ...(redisUrl === undefined ? [] : passwordsIn(redisUrl)),
+    ...[redisUrl, storeUrl].flatMap((url) => (url === undefined ? [] : passwordsIn(url))),
   ];
 }
 

@@ -20,7 +20,8 @@ export type ToolName =
   | 'redis-server'
   | 'schemathesis'
   | 'telemetrygen'
-  | 'versitygw';
+  | 'versitygw'
+  | 'victoria-logs';
 
 /** The path of a program, or the reason why it is not available. */
 export type Tool = { readonly path: string } | { readonly missing: string };

@@ -7,7 +7,7 @@
 set -euo pipefail
 
 # Ordered by build time, so that tests with few needs can start early.
-all=(disk-faults redis-server nginx chromium prometheus promtool python compose-loader telemetrygen versitygw schemathesis collector jaeger)
+all=(disk-faults redis-server nginx chromium prometheus promtool python compose-loader telemetrygen versitygw victoria-logs schemathesis collector jaeger)
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/tasktrail-test
 
@@ -22,6 +22,7 @@ tool() {
   compose-loader) go_module "$1" . ;;
   telemetrygen) go_program "$1" v0.161.0 github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen ;;
   versitygw) go_program "$1" v1.7.0 github.com/versity/versitygw/cmd/versitygw ;;
+  victoria-logs) go_program "$1" v1.52.1 github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs ;;
   disk-faults) c_library "$1" ;;
   collector) "$here/../../collector/build.sh" ;;
   jaeger) go_module "$1" github.com/jaegertracing/jaeger/cmd/jaeger ;;

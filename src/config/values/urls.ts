@@ -10,3 +10,11 @@ export const REDIS_ADDRESS: ValueKind<string> = {
   type: 'URL with `redis:` or `rediss:`',
   schema: z.url({ protocol: /^rediss?$/, error: 'use a URL such as redis://127.0.0.1:6379' }),
 };
+
+export const STORE_ADDRESS: ValueKind<string> = {
+  type: 'URL with `victorialogs:` or `victorialogs+https:`',
+  schema: z.url({
+    protocol: /^victorialogs(?:\+https)?$/,
+    error: 'use a URL such as victorialogs://127.0.0.1:9428',
+  }),
+};

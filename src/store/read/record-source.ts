@@ -6,12 +6,14 @@ import { unlessUnreadable } from '../file-errors.ts';
 import { DAY_FILE, OWN_NAMES } from '../layout.ts';
 import { lstatStored, openStored } from '../stored-file.ts';
 import { WorkflowPlaces, workflowFile } from '../workflow-place.ts';
-import { readDelivery } from './deliveries/delivery-days.ts';
+import { readDelivery } from './deliveries/delivery-line.ts';
 import { createDeliveryScan } from './deliveries/delivery-list.ts';
 import { readDayFiles } from './folder-entries.ts';
-import { createWindow, newestFirst, placeInTime, readVersion } from './listing.ts';
+import { createWindow, placeInTime, readVersion } from './listing.ts';
+import { type ListPlace, pageOfRecords } from './records/record-page.ts';
+import { summaryOf } from './records/workflow-summary.ts';
 import { deliveryRecord, type StoredRecord, workflowRecord } from './stored-record.ts';
-import { createWorkflowSummaries, readSources, summaryOf, workflowItem } from './workflow-list.ts';
+import { createWorkflowSummaries, readSources, workflowItem } from './workflow-list.ts';
 import { foldWorkflow, type WorkflowPlace } from './workflow-reader.ts';
 
 type RecordKind = 'workflow' | 'delivery';
@@ -20,11 +22,6 @@ interface RecordPlace {
   readonly id: string;
   readonly source: string;
   readonly place: number;
-}
-
-interface ListPlace {
-  readonly value: string | number | null;
-  readonly id: string;
 }
 
 interface RecordScan {
@@ -162,24 +159,7 @@ function workflowSource(workflowDir: string, expectsUploads: boolean): KindSourc
           item: () => workflowItem({ place, summary }, expectsUploads),
         }),
       );
-      const placeValue = (record: StoredRecord): string | number | null =>
-        sort === 'created' ? record.at : record.duration;
-      const placed = listed
-        .map((record) => ({ value: placeValue(record), id: record.id, record }))
-        .filter((one) => after === undefined || comparePlaces(after, one) < 0)
-        .sort(comparePlaces);
-      const records: StoredRecord[] = [];
-      for (const { value, id, record } of placed) {
-        if (!(await accepts(record))) {
-          if (performance.now() >= untilMs) return { records, next: { value, id } };
-          continue;
-        }
-        const last = records.at(-1);
-        if (records.length === limit)
-          return { records, next: last && { value: placeValue(last), id: last.id } };
-        records.push(record);
-      }
-      return { records, next: undefined };
+      return pageOfRecords(listed, { sort, after, limit, untilMs, accepts });
     },
   };
 }
@@ -249,12 +229,4 @@ async function* linesFrom(path: string | undefined, from: number): AsyncGenerato
   } finally {
     await opened.handle.close();
   }
-}
-
-/** Negative when `a` comes first: the highest value, then the highest id. */
-function comparePlaces(a: ListPlace, b: ListPlace): number {
-  if (a.value === b.value) return newestFirst({ at: '', id: a.id }, { at: '', id: b.id });
-  if (a.value === null) return 1;
-  if (b.value === null) return -1;
-  return a.value > b.value ? -1 : 1;
 }

@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject } from '../../model/json.ts';
 import type { WorkflowEnvelope } from '../../model/workflow.ts';
 import type { Delivery } from './deliveries/delivery-list.ts';
-import type { WorkflowSummary } from './workflow-list.ts';
+import type { WorkflowSummary } from './records/workflow-summary.ts';
 
 /** A workflow or a delivery, as it is searched and listed. */
 export interface StoredRecord {

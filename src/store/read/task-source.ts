@@ -4,15 +4,16 @@ import { TasktrailError } from '../../errors.ts';
 import { isWorkflowId } from '../../model/ids.ts';
 import type { JsonObject, JsonValue } from '../../model/json.ts';
 import type { WorkflowLevel } from '../../model/workflow.ts';
+import { type Approval, waitOf } from '../../project/waiting-approval.ts';
 import { gzipPath } from '../compress.ts';
 import { unlessUnreadable } from '../file-errors.ts';
 import { OWN_NAMES, taskDir, taskFile } from '../layout.ts';
 import { lstatStored } from '../stored-file.ts';
 import { openTaskLines, readTaskDocument } from '../task-file.ts';
 import { WorkflowPlaces } from '../workflow-place.ts';
-import { type Approval, readActivity } from './activity.ts';
+import { readActivity } from './activity.ts';
 import { createTaskListing, type ListedTask, type TaskListing, type TaskScan } from './task-list.ts';
-import { foldWorkflow, waitOf } from './workflow-reader.ts';
+import { foldWorkflow } from './workflow-reader.ts';
 
 /** Reads all tasks of a log directory, for an index of them. What is damaged or unreadable counts as missing. */
 export interface TaskSource {

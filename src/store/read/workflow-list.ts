@@ -10,8 +10,8 @@ import {
   WORKFLOW_STATUSES,
   type WorkflowPage,
   type WorkflowQuery,
-  type WorkflowState,
 } from '../../model/workflow.ts';
+import { waitOf } from '../../project/waiting-approval.ts';
 import { mapBounded } from '../../system/files/map-bounded.ts';
 import { unlessUnreadable } from '../file-errors.ts';
 import { WORKFLOW_FILES } from '../layout.ts';
@@ -19,12 +19,8 @@ import { isOwnFolder } from '../stored-file.ts';
 import { monthLevels, type WorkflowPlaces } from '../workflow-place.ts';
 import { readEntries } from './folder-entries.ts';
 import { createWindow, placeInTime, readVersion, type SortKey, takePage } from './listing.ts';
-import { foldWorkflow, readUpload, type WorkflowPlace, waitOf } from './workflow-reader.ts';
-
-export interface WorkflowSummary extends Omit<WorkflowState, 'levels'> {
-  readonly phases: readonly string[];
-  readonly steps: readonly string[];
-}
+import { summaryOf, type WorkflowSummary } from './records/workflow-summary.ts';
+import { foldWorkflow, readUpload, type WorkflowPlace } from './workflow-reader.ts';
 
 interface CachedSummary {
   /** Version of the file when it was read. */
@@ -114,13 +110,6 @@ async function readSummary(place: WorkflowPlace): Promise<WorkflowSummary | unde
   const fold = await unlessUnreadable(foldWorkflow(place));
   if (fold === undefined) return undefined;
   return summaryOf(fold.state);
-}
-
-export function summaryOf({ levels, ...state }: WorkflowState): WorkflowSummary {
-  const named = (name: 'phase' | 'step'): readonly string[] => [
-    ...new Set(levels.flatMap((level) => level[name] ?? [])),
-  ];
-  return { ...state, phases: named('phase'), steps: named('step') };
 }
 
 /** The item of a list. */

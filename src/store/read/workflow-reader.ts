@@ -1,8 +1,9 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { JsonObject } from '../../model/json.ts';
 import { sha256 } from '../../model/sha256.ts';
-import type { StoredWorkflow, UploadState, WorkflowDocument, WorkflowWait } from '../../model/workflow.ts';
+import type { StoredWorkflow, UploadState, WorkflowDocument } from '../../model/workflow.ts';
 import type { WorkflowFact } from '../../project/change.ts';
+import { waitOf } from '../../project/waiting-approval.ts';
 import { factOfEnvelope } from '../../project/workflow-envelope.ts';
 import { WorkflowFold } from '../../project/workflow-fold.ts';
 import { readLines } from '../../system/lines.ts';
@@ -40,16 +41,6 @@ export async function foldWorkflow(place: WorkflowPlace): Promise<WorkflowFold |
   // A copy made by hand may lack the facts: the events have most of their content.
   if (fold.isEmpty) fold.add((await readFacts(place, 'events', parseEvent)) ?? []);
   return fold.isEmpty ? undefined : fold;
-}
-
-/** Undefined for a workflow that does not wait. */
-export function waitOf({ state, openApproval }: WorkflowFold): WorkflowWait | undefined {
-  if (state.status !== 'waiting') return undefined;
-  if (openApproval !== undefined) return { kind: 'approval', ...openApproval };
-  // Without a request a step waits for its input.
-  const level = state.levels.find(({ status }) => status === 'pending_input');
-  const since = level?.completed_at ?? level?.started_at ?? null;
-  return { kind: 'input', name: level?.step ?? level?.phase ?? null, since };
 }
 
 /** Upload state of the document; undefined when it was never uploaded and is not to be. */

@@ -1,11 +1,11 @@
 import { basename, dirname, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import type { DeliveryLine } from '../../model/documents.ts';
-import { isoFromMs } from '../../model/time.ts';
-import type { Change } from '../../project/change.ts';
 import { makeDirectory } from '../../system/durable.ts';
 import { checkFolders } from '../../system/files/real-folders.ts';
 import { OWN_NAMES } from '../layout.ts';
+import { type DeliveryChange, filedDelivery } from './batch/filed-delivery.ts';
+
 import { LineFile, type NewLine } from './lines/line-file.ts';
 import { sentKey } from './lines/line-keys.ts';
 import { LINE_PROBLEM, recordLine, TOO_LONG } from './lines/line-limit.ts';
@@ -16,14 +16,6 @@ import type { OnRefused } from './open-units.ts';
 
 /** Days whose ids stay in memory: today, and days of late deliveries. */
 const OPEN_FILES_MAX = 16;
-
-/** Deliveries wait in the journal of a machine that is away. Beyond this, retention would remove them at once. */
-const PAST_MS = 30 * 86_400_000;
-
-/** Clocks differ by minutes, and their days with them. */
-const FUTURE_MS = 86_400_000;
-
-export type DeliveryChange = Extract<Change, { kind: 'delivery' }>;
 
 export interface DeliveryFilesOptions {
   readonly now: () => number;
@@ -51,12 +43,8 @@ export class DeliveryFiles {
    * choose the time.
    */
   place(change: DeliveryChange): { readonly path: string; readonly change: DeliveryChange } {
-    const nowMs = this.#now();
-    const atMs = Date.parse(change.line.timestamp);
-    const isNear = atMs >= nowMs - PAST_MS && atMs <= nowMs + FUTURE_MS;
-    const at = isoFromMs(isNear ? atMs : nowMs);
-    const path = join(this.#dir, `${at.slice(0, 10)}.jsonl`);
-    return { path, change: isNear ? change : { ...change, line: { ...change.line, received_at: at } } };
+    const filed = filedDelivery(change, this.#now());
+    return { path: join(this.#dir, `${filed.day}.jsonl`), change: filed.change };
   }
 
   /** Stores deliveries of one day and returns how many were new. Calls must not overlap. */

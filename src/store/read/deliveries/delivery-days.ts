@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
-import { type JsonObject, parseObject } from '../../../model/json.ts';
 import { readLines } from '../../../system/lines.ts';
 import { newestFirst, type SortKey } from '../listing.ts';
+import { readDelivery } from './delivery-line.ts';
 
 /** Block size: small enough to parse one block for a page, large enough that an index has few of them. */
 const BLOCK_BYTES = 131_072;
@@ -85,21 +85,6 @@ function addLine(blocks: Block[], line: Block): void {
     newest: newestFirst(line.newest, last.newest) < 0 ? line.newest : last.newest,
     oldest: newestFirst(line.oldest, last.oldest) > 0 ? line.oldest : last.oldest,
   };
-}
-
-/**
- * Parses a delivery; undefined for a line that is not one, is damaged, or belongs to another day. One whose time is far from
- * the clock of the holder stands where it was received.
- */
-export function readDelivery(
-  text: string,
-  day: string,
-): (SortKey & { readonly line: JsonObject }) | undefined {
-  const line = parseObject(text);
-  const at = line?.received_at ?? line?.timestamp;
-  const id = line?.event_id;
-  if (line === undefined || typeof at !== 'string' || typeof id !== 'string') return undefined;
-  return at.startsWith(day) ? { at, id, line } : undefined;
 }
 
 function sortKeyOf(bytes: Buffer, day: string): SortKey | undefined {

@@ -11,7 +11,8 @@ import { OWN_NAMES } from '../../layout.ts';
 import { openStored } from '../../stored-file.ts';
 import { readDayFiles } from '../folder-entries.ts';
 import { createWindow, newestFirst, type SortKey, takePage } from '../listing.ts';
-import { type Block, type DayIndex, indexDay, readDelivery } from './delivery-days.ts';
+import { type Block, type DayIndex, indexDay } from './delivery-days.ts';
+import { readDelivery } from './delivery-line.ts';
 
 /** Cached day indexes: more than retention usually keeps. An index of 100,000 lines takes about 100 KB. */
 const INDEXES_MAX = 64;

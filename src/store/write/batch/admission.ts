@@ -1,6 +1,6 @@
 import { EVENT } from '../../../model/events.ts';
-import { markOf, type Sender, type SenderMark } from '../../../model/sender.ts';
-import type { Change } from '../../../project/change.ts';
+import { higherSender, markOf, type Sender, type SenderMark } from '../../../model/sender.ts';
+import type { Change, WorkflowFact } from '../../../project/change.ts';
 
 /** Who sent a record. */
 export interface Origin {
@@ -152,4 +152,13 @@ function tasksOf(change: Change): readonly string[] {
     default:
       return [];
   }
+}
+
+/** What a fact of the same batch adds to the standing. */
+export function standingWith(standing: Standing, { sender: mark, task_id: taskId }: WorkflowFact): Standing {
+  const sender = mark ?? 'trail';
+  const owner = higherSender(standing.owner, sender);
+  if (sender !== owner || taskId === null) return { ...standing, owner };
+  const taskIds = owner === standing.owner ? [...standing.taskIds, taskId] : [taskId];
+  return { ...standing, owner, taskIds: new Set(taskIds) };
 }

@@ -2,10 +2,10 @@ import type { TelemetryBatch } from '../../../model/otlp.ts';
 import { markOf, type Sender } from '../../../model/sender.ts';
 import type { Change, TaskChange } from '../../../project/change.ts';
 import { isTurnOver, nextTurn } from '../../../system/turns.ts';
-import type { DeliveryChange } from '../delivery-files.ts';
 import type { WorkflowChange } from '../workflow/open-workflow.ts';
 import { type Origin, refusalInTask, refusalOfKind, type Sent, type Standing } from './admission.ts';
 import { changesOf } from './batch-changes.ts';
+import type { DeliveryChange } from './filed-delivery.ts';
 
 /** A change and the index of its record in the batch. */
 export interface Entry<Of> extends Sent<Of> {

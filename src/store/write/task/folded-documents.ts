@@ -1,7 +1,7 @@
 import { type FinalResult, SCHEMA_VERSION, type TaskInput } from '../../../model/documents.ts';
 import { isMark, type Sender } from '../../../model/sender.ts';
 import type { TaskFold } from '../../../project/fold.ts';
-import { DROPPED_SPANS } from './task-documents.ts';
+import { DROPPED_SPANS } from './foreign-spans.ts';
 import type { TaskTelemetry } from './task-telemetry.ts';
 
 /** What the files of a task say, read. */

@@ -6,3 +6,6 @@ export const TOO_MANY_SPANS = 'foreign spans over the limit';
  * long session and about 20 MB; trace viewers cannot open more, and the file is read back whole.
  */
 export const FOREIGN_SPANS_MAX = 20_000;
+
+/** Field of the metadata with the number of spans over the limit. */
+export const DROPPED_SPANS = 'dropped_spans';

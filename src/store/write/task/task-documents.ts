@@ -9,6 +9,7 @@ import { checkLease } from '../../../system/lease-guard.ts';
 import { TASK_FILES } from '../../layout.ts';
 import { notify, type StoreObserver } from '../observer.ts';
 import { isSameDocument, setAside } from '../set-aside.ts';
+import { DROPPED_SPANS } from './foreign-spans.ts';
 import { type Said, saidInMetadata, saidInResult } from './said.ts';
 import { ReportedEnd } from './task-end.ts';
 
@@ -21,8 +22,6 @@ const OPTIONAL = [
   ['input', EVENT.input],
   ['finalResult', EVENT.result],
 ] as const;
-
-export const DROPPED_SPANS = 'dropped_spans';
 
 /** The documents of one task as they are on disk. */
 export class TaskDocuments {

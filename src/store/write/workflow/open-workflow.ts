@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import type { OtlpSpan } from '../../../model/otlp.ts';
-import { higherSender, isMark } from '../../../model/sender.ts';
+import { isMark } from '../../../model/sender.ts';
 import { sha256 } from '../../../model/sha256.ts';
 import { AnnouncedSpans, spanKey } from '../../../project/announced-spans.ts';
 import type { Change, FactLine, WorkflowFact } from '../../../project/change.ts';
@@ -10,7 +10,13 @@ import { makeDirectory, readText, replaceFile } from '../../../system/durable.ts
 import { checkLease } from '../../../system/lease-guard.ts';
 import { isTurnOver, nextTurn } from '../../../system/turns.ts';
 import { checkMonth, workflowFile } from '../../workflow-place.ts';
-import { NOT_PERMITTED, refusalInWorkflow, type Sent, type Standing } from '../batch/admission.ts';
+import {
+  NOT_PERMITTED,
+  refusalInWorkflow,
+  type Sent,
+  type Standing,
+  standingWith,
+} from '../batch/admission.ts';
 import type { Feed } from '../feed.ts';
 import { LineFile, type NewLine } from '../lines/line-file.ts';
 import { eventKey, isoOfSpan, jsonLine, spanLine } from '../lines/line-keys.ts';
@@ -147,7 +153,7 @@ export class OpenWorkflow {
       else {
         factLines.push(line);
         facts.set(sentId(change.fact), change.fact);
-        standing = withFact(standing, change.fact);
+        standing = standingWith(standing, change.fact);
       }
     }
     checkMonth(this.#month);
@@ -340,13 +346,4 @@ function asFactLine(fact: WorkflowFact): FactLine {
     ...(derive !== undefined && { derive }),
     ...(sender !== undefined && { sender }),
   };
-}
-
-/** What a fact of the same batch adds to the standing. */
-function withFact(standing: Standing, { sender: mark, task_id: taskId }: WorkflowFact): Standing {
-  const sender = mark ?? 'trail';
-  const owner = higherSender(standing.owner, sender);
-  if (sender !== owner || taskId === null) return { ...standing, owner };
-  const taskIds = owner === standing.owner ? [...standing.taskIds, taskId] : [taskId];
-  return { ...standing, owner, taskIds: new Set(taskIds) };
 }

@@ -2,11 +2,8 @@ import { appendFileSync, writeFileSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import {
-  type DayIndex,
-  indexDay,
-  readDelivery,
-} from '../../../../src/store/read/deliveries/delivery-days.ts';
+import { type DayIndex, indexDay } from '../../../../src/store/read/deliveries/delivery-days.ts';
+import { readDelivery } from '../../../../src/store/read/deliveries/delivery-line.ts';
 import { countReads } from '../../../support/count-reads.ts';
 import { tempDir } from '../../../support/log-dir.ts';
 

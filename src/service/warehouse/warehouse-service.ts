@@ -1,0 +1,144 @@
+import { Books } from '../../books.ts';
+import type { Config } from '../../config/config.ts';
+import { messageOf, TasktrailError } from '../../errors.ts';
+import { type Receiver, startReceiver } from '../../receive/server.ts';
+import { setRedactRules } from '../../redact/redact.ts';
+import { sendProblem } from '../../serve/problem.ts';
+import { KnownSecrets, secretsOf } from '../../trail/config-secrets.ts';
+import { warehouseReader } from '../../trail/search/warehouse-reader.ts';
+import { VictoriaLogs } from '../../warehouse/client.ts';
+import { RowSink } from '../../warehouse/write/row-sink.ts';
+import { type HttpService, listen } from '../listen.ts';
+import { ReasonLines } from '../reason-lines.ts';
+import { ServiceMetrics } from '../service-metrics.ts';
+import { startTelemetry } from '../telemetry.ts';
+import { type CreateExpress, errorLog, loadExpress, mountReading } from '../web-app.ts';
+
+/** Milliseconds for requests in flight at shutdown: of REST, then of the receiver. */
+const HTTP_DEADLINE_MS = 1_000;
+const RECEIVER_DEADLINE_MS = 4_000;
+
+/** Receiver, REST and page over a VictoriaLogs. Holds no directory: any number may share one VictoriaLogs. */
+export interface WarehouseService {
+  readonly config: Config;
+  readonly books: Books;
+  /** The VictoriaLogs, without a password. */
+  readonly store: string;
+  readonly url: string;
+  readonly otlpUrl: string;
+  /** Never rejects; safe to call twice. */
+  stop(): Promise<void>;
+}
+
+export interface WarehouseServiceOptions {
+  log(line: string): void;
+}
+
+/**
+ * Starts the service. Throws `ERR_STORE_UNAVAILABLE` when VictoriaLogs cannot be reached, `ERR_PORT_IN_USE`, and
+ * `ERR_NOT_CONFIGURED` without Express.
+ */
+export async function startWarehouseService(
+  config: Config,
+  { log }: WarehouseServiceOptions,
+): Promise<WarehouseService> {
+  const { storeUrl } = config;
+  if (storeUrl === undefined)
+    throw new TasktrailError('ERR_CONFIG_INVALID', 'TASK_LOGS_STORE_URL is not set');
+  const logs = new VictoriaLogs(storeUrl);
+  await check(logs);
+  const createExpress = await loadExpress('tasktrail serve --store');
+  // Masks in what others send.
+  new KnownSecrets(secretsOf(config));
+  setRedactRules(config.redactRules);
+  const books = new Books();
+  const metrics = new ServiceMetrics(config);
+  const telemetry = startTelemetry(metrics);
+  const closers: (() => Promise<void>)[] = [() => telemetry.shutdown()];
+  try {
+    metrics.startTrail().watchProcess(books);
+    const reasonLines = new ReasonLines({ books, log });
+    closers.unshift(async () => reasonLines.close());
+    const sink = new RowSink({ logs, books, log });
+    const receiver = await openReceiver(config, sink);
+    closers.unshift(() => receiver.close(RECEIVER_DEADLINE_MS));
+    const { server, closeStreams } = await openHttp({ config, createExpress, logs, books, metrics, log });
+    closers.unshift(async () => {
+      closeStreams();
+      await server.close(HTTP_DEADLINE_MS);
+    });
+    let stopping: Promise<void> | undefined;
+    return {
+      config,
+      books,
+      store: logs.name,
+      url: server.url,
+      otlpUrl: receiver.url,
+      stop: () => {
+        stopping ??= closeAll(closers, log);
+        return stopping;
+      },
+    };
+  } catch (error) {
+    await closeAll(closers, log);
+    throw error;
+  }
+}
+
+/** At the start only: later the answers say that it is away. */
+async function check(logs: VictoriaLogs): Promise<void> {
+  try {
+    await logs.check();
+  } catch (error) {
+    throw new TasktrailError('ERR_STORE_UNAVAILABLE', `TASK_LOGS_STORE_URL: ${messageOf(error)}`, {
+      retryable: true,
+      cause: error,
+    });
+  }
+}
+
+function openReceiver(config: Config, sink: RowSink): Promise<Receiver> {
+  const { otlpHost: host, otlpPort: port, corsOrigins, apiToken, key } = config;
+  return startReceiver({ host, port, corsOrigins, sink, secrets: { apiToken, key } });
+}
+
+interface HttpParts {
+  readonly config: Config;
+  readonly createExpress: CreateExpress;
+  readonly logs: VictoriaLogs;
+  readonly books: Books;
+  readonly metrics: ServiceMetrics;
+  log(line: string): void;
+}
+
+async function openHttp({
+  config,
+  createExpress,
+  logs,
+  books,
+  metrics,
+  log,
+}: HttpParts): Promise<{ readonly server: HttpService; closeStreams(): void }> {
+  const app = createExpress();
+  app.disable('x-powered-by');
+  app.use('/webhooks', (_req, res) => {
+    const what = 'this service takes no webhooks: "tasktrail start" takes them, and sends its records here';
+    sendProblem(res, new TasktrailError('ERR_NOT_CONFIGURED', what));
+  });
+  const { closeStreams } = mountReading(app, {
+    ...{ config, books, onError: errorLog(log) },
+    reader: warehouseReader({ logs }),
+    readMetrics: () => metrics.readText(),
+  });
+  return { server: await listen(app, config), closeStreams };
+}
+
+async function closeAll(
+  closers: readonly (() => Promise<void>)[],
+  log: (line: string) => void,
+): Promise<void> {
+  for (const close of closers) {
+    // A part that fails to close must not keep the others open.
+    await close().catch((error: unknown) => log(`at shutdown: ${messageOf(error)}`));
+  }
+}

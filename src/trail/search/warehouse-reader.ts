@@ -1,0 +1,69 @@
+import { TasktrailError } from '../../errors.ts';
+import { checkId, checkWorkflowId } from '../../model/ids.ts';
+import { createTaskActivity } from '../../search/list/task-activity.ts';
+import { createTaskLists } from '../../search/list/task-lists.ts';
+import type { RecordFiles } from '../../search/record/record-files.ts';
+import { createRecordLists } from '../../search/record/record-lists.ts';
+import { createTaskFacets } from '../../search/stats/task-facets.ts';
+import { createTaskStats } from '../../search/stats/task-stats.ts';
+import type { Reader } from '../../serve/reader.ts';
+import type { VictoriaLogs } from '../../warehouse/client.ts';
+import { RecordRows } from '../../warehouse/read/record-rows.ts';
+import { createRowReader } from '../../warehouse/read/row-reader.ts';
+import { TaskCatalog } from '../../warehouse/read/task-catalog.ts';
+import { createTaskRows } from '../../warehouse/read/task-rows.ts';
+import { TaskViews } from '../../warehouse/read/task-view.ts';
+import { WorkflowCatalog } from '../../warehouse/read/workflow-catalog.ts';
+
+export interface WarehouseReaderOptions {
+  readonly logs: VictoriaLogs;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+  /** How long a folded task is used again, in milliseconds. */
+  readonly keepMs?: number;
+}
+
+/** A reader of VictoriaLogs, with the search that files have without an index. What it does not have answers `ERR_NOT_CONFIGURED`. */
+export function warehouseReader({ logs, now = Date.now, keepMs }: WarehouseReaderOptions): Reader {
+  const views = new TaskViews(logs, now, keepMs);
+  const workflows = new WorkflowCatalog(logs, now);
+  const files = createTaskRows({ logs, views, catalog: new TaskCatalog(logs, views), workflows });
+  const activityOf = createTaskActivity(files, now);
+  return {
+    ...createRowReader({ logs, views }),
+    listTasks: createTaskLists({ files, now }),
+    activityOf: (metadata) => {
+      checkId('task id', metadata.task_id);
+      return activityOf(metadata);
+    },
+    countFacets: createTaskFacets({ files, now }),
+    countTasks: createTaskStats({ files, now }),
+    ...createRecordLists({ files: recordFiles(new RecordRows(logs, workflows)), now }),
+    readWorkflow: (workflowId) => workflows.read(checkWorkflowId(workflowId)),
+    readFeed: absent('the feed of events'),
+    followTask: absent('the stream of a task'),
+    followTasks: absent('the stream of tasks'),
+    followWorkflow: absent('the stream of a workflow'),
+    followFeed: absent('the stream of events'),
+  };
+}
+
+/** Lists alone: no index is made of them. */
+function recordFiles(rows: RecordRows): RecordFiles {
+  return {
+    keys: async () => [],
+    source: async () => undefined,
+    keyOf: async () => undefined,
+    parts: async function* () {},
+    read: async () => undefined,
+    item: (kind, ref) => rows.item(kind, ref),
+    scan: (kind, scan) => rows.scan(kind, scan),
+  };
+}
+
+function absent(what: string): () => Promise<never> {
+  return async () => {
+    const why = 'VictoriaLogs keeps the records of this server, and this is not built over it yet';
+    throw new TasktrailError('ERR_NOT_CONFIGURED', `${what} is not available: ${why} (docs/scale.md)`);
+  };
+}

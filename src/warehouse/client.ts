@@ -1,0 +1,182 @@
+import { messageOf, TasktrailError } from '../errors.ts';
+import { isJsonObject, parseJson } from '../model/json.ts';
+import { firstOfText } from '../model/text.ts';
+import { readStoreAddress } from './store-address.ts';
+
+/** A row of an answer: every value is text. A field that is empty is absent. */
+export type Row = Readonly<Record<string, string | undefined>>;
+
+export interface VictoriaLogsOptions {
+  /** Default 15 s: a flush of a busy server takes a part of a second. */
+  readonly insertMs?: number;
+  /** Time to the first byte of an answer, and between two. Default 35 s: VictoriaLogs itself ends a query after 30 s. */
+  readonly silenceMs?: number;
+}
+
+const INSERT_MS = 15_000;
+const SILENCE_MS = 35_000;
+
+/** Longest row of an answer: rows are written up to 256 KiB, and their text is escaped once more. */
+const ROW_CHARS_MAX = 1_048_576;
+
+/** Characters of an error's text that are kept. */
+const ERROR_CHARS_MAX = 300;
+
+/** Fields by which VictoriaLogs keeps rows together. */
+const STREAM_FIELDS = 'app,kind,shard';
+
+/** The HTTP API of one VictoriaLogs, or of the `vlinsert` and `vlselect` of a cluster behind one address. */
+export class VictoriaLogs {
+  /** Without a password. */
+  readonly name: string;
+  readonly #url: URL;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #insertMs: number;
+  readonly #silenceMs: number;
+
+  /** `address`: as `StoreAddress`. */
+  constructor(address: string, { insertMs = INSERT_MS, silenceMs = SILENCE_MS }: VictoriaLogsOptions = {}) {
+    const { url, headers } = readStoreAddress(address);
+    this.#url = url;
+    this.name = url.origin + (url.pathname === '/' ? '' : url.pathname);
+    this.#headers = headers;
+    this.#insertMs = insertMs;
+    this.#silenceMs = silenceMs;
+  }
+
+  /** Resolves when VictoriaLogs answers and understands a query. Throws `ERR_STORE_UNAVAILABLE`. */
+  async check(): Promise<void> {
+    for await (const _ of this.query('* | fields _time | limit 1')) break;
+  }
+
+  /**
+   * Adds rows, one JSON object a line. Resolves when VictoriaLogs has accepted all of them: they are in its memory, which it writes
+   * to its disk within five seconds by default.
+   */
+  async insert(lines: string): Promise<void> {
+    const url = this.#at('insert/jsonline', { _stream_fields: STREAM_FIELDS });
+    const signal = AbortSignal.timeout(this.#insertMs);
+    const response = await this.#fetch(url, {
+      method: 'POST',
+      // Another type is read as a form: the rows would be lost, and the answer would be 200.
+      headers: { ...this.#headers, 'Content-Type': 'application/stream+json' },
+      body: lines,
+      signal,
+    });
+    try {
+      await response.arrayBuffer();
+    } catch (error) {
+      throw this.#unavailable(`the answer broke off: ${messageOf(error)}`, error);
+    }
+  }
+
+  /** The rows of a query, as they come. Ends the query when they are not read to the end. */
+  async *query(query: string): AsyncGenerator<Row> {
+    const aborted = new AbortController();
+    let silence = setTimeout(() => aborted.abort(), this.#silenceMs);
+    const heard = (): void => {
+      clearTimeout(silence);
+      silence = setTimeout(() => aborted.abort(), this.#silenceMs);
+    };
+    try {
+      const response = await this.#fetch(this.#at('select/logsql/query'), {
+        method: 'POST',
+        headers: { ...this.#headers, 'Content-Type': 'application/x-www-form-urlencoded' },
+        // A part of a cluster that is away makes an answer incomplete, which nobody would see.
+        body: new URLSearchParams({ query, allow_partial_response: '0' }).toString(),
+        signal: aborted.signal,
+      });
+      heard();
+      yield* this.#rowsOf(response, heard);
+    } finally {
+      clearTimeout(silence);
+      aborted.abort();
+    }
+  }
+
+  async rows(query: string): Promise<readonly Row[]> {
+    const rows: Row[] = [];
+    for await (const row of this.query(query)) rows.push(row);
+    return rows;
+  }
+
+  async *#rowsOf({ body }: Response, heard: () => void): AsyncGenerator<Row> {
+    if (body === null) return;
+    const decoder = new TextDecoder();
+    let rest = '';
+    try {
+      for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
+        heard();
+        const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+        rest = lines.pop() ?? '';
+        if (rest.length > ROW_CHARS_MAX) throw this.#unavailable('a row of its answer is too long');
+        for (const line of lines) yield this.#rowOf(line);
+      }
+    } catch (error) {
+      if (error instanceof TasktrailError) throw error;
+      throw this.#unavailable(`the answer broke off: ${messageOf(error)}`, error);
+    }
+    // Each row ends in a newline: what an answer ends with otherwise is a part of one.
+    if (rest !== '') throw this.#unavailable('its answer ends within a row');
+  }
+
+  /** After the first rows an error has no status of its own: its text stands between them. */
+  #rowOf(line: string): Row {
+    const row = parseJson(line);
+    if (isJsonObject(row)) return row as Row;
+    throw this.#unavailable(`its answer has a line that is no row: ${shortText(line)}`);
+  }
+
+  #at(path: string, parameters: Readonly<Record<string, string>> = {}): URL {
+    const url = new URL(this.#url);
+    url.pathname = `${url.pathname.replace(/\/$/, '')}/${path}`;
+    for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+    return url;
+  }
+
+  async #fetch(url: URL, init: RequestInit): Promise<Response> {
+    let response: Response;
+    try {
+      response = await fetch(url, { ...init, redirect: 'error' });
+    } catch (error) {
+      throw this.#unavailable(reasonOf(error), error);
+    }
+    if (response.status === 200) return response;
+    const text = await textOf(response);
+    throw this.#unavailable(`it answers ${response.status}${text === '' ? '' : `: ${text}`}`);
+  }
+
+  #unavailable(reason: string, cause?: unknown): TasktrailError {
+    return new TasktrailError('ERR_STORE_UNAVAILABLE', `VictoriaLogs at ${this.name}: ${reason}`, {
+      retryable: true,
+      cause,
+    });
+  }
+}
+
+/** The first characters of an answer that is an error. */
+async function textOf(response: Response): Promise<string> {
+  let text = '';
+  const decoder = new TextDecoder();
+  try {
+    for await (const chunk of (response.body ?? []) as unknown as AsyncIterable<Uint8Array>) {
+      text += decoder.decode(chunk, { stream: true });
+      if (text.length > ERROR_CHARS_MAX) break;
+    }
+  } catch {
+    // The connection broke: the status says enough.
+  }
+  return shortText(text);
+}
+
+function shortText(text: string): string {
+  return firstOfText(text.replace(/\s+/g, ' ').trim(), ERROR_CHARS_MAX);
+}
+
+/** `fetch` hides why behind "fetch failed". */
+function reasonOf(error: unknown): string {
+  if (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError'))
+    return 'it does not answer';
+  const cause = error instanceof Error ? error.cause : undefined;
+  return messageOf(cause ?? error);
+}

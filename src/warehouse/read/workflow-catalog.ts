@@ -1,0 +1,142 @@
+import { LRUCache } from 'lru-cache';
+import { isWorkflowId } from '../../model/ids.ts';
+import { type JsonObject, parseObject } from '../../model/json.ts';
+import { sha256 } from '../../model/sha256.ts';
+import { readIso } from '../../model/time.ts';
+import type { StoredWorkflow, WorkflowDocument, WorkflowWait } from '../../model/workflow.ts';
+import { waitOf } from '../../project/waiting-approval.ts';
+import { WorkflowFold } from '../../project/workflow-fold.ts';
+import { redactJson } from '../../redact/redact.ts';
+import { summaryOf, type WorkflowSummary } from '../../store/read/records/workflow-summary.ts';
+import { type StoredRecord, workflowRecord } from '../../store/read/stored-record.ts';
+import { parseFact } from '../../store/workflow-fact-line.ts';
+import { mapBounded } from '../../system/files/map-bounded.ts';
+import type { VictoriaLogs } from '../client.ts';
+import { rowsOfKinds, rowsOfUnit } from '../logsql.ts';
+import { LINE_FIELDS, type ReadLine, readLines } from '../rows.ts';
+
+/** About 1,500 bytes each, so at most 30 MB. */
+const SUMMARIES_MAX = 20_000;
+
+/** Late events make one new revision when nothing has come for so long, as of files. */
+const SETTLE_MS = 2_000;
+
+/** A workflow with the times at which its events came. */
+interface Folded {
+  readonly fold: WorkflowFold;
+  readonly lines: readonly ReadLine[];
+}
+
+interface Cached {
+  readonly version: string;
+  readonly summary: WorkflowSummary;
+}
+
+/** The workflows of a VictoriaLogs, by their events. */
+export class WorkflowCatalog {
+  readonly #logs: VictoriaLogs;
+  readonly #now: () => number;
+  readonly #summaries = new LRUCache<string, Cached>({ max: SUMMARIES_MAX });
+
+  constructor(logs: VictoriaLogs, now: () => number) {
+    this.#logs = logs;
+    this.#now = now;
+  }
+
+  /** Undefined when there is no such workflow. */
+  async fold(id: string): Promise<WorkflowFold | undefined> {
+    return (await this.#folded(id))?.fold;
+  }
+
+  async read(id: string): Promise<StoredWorkflow | undefined> {
+    const folded = await this.#folded(id);
+    if (folded === undefined) return undefined;
+    const { state, envelopes } = folded.fold;
+    const document = state.completed_at === null ? undefined : this.#documentOf(folded);
+    return {
+      state,
+      events: envelopes,
+      // The document of an earlier attempt is not current.
+      document: document?.attempt === state.attempt ? document : undefined,
+      upload: undefined,
+      waitsFor: waitOf(folded.fold),
+    };
+  }
+
+  /** All workflows, in no order. Reads only those that have changed since the last call. */
+  async records(): Promise<readonly StoredRecord[]> {
+    const rows = await this.#logs.rows(
+      `${rowsOfKinds(['event'])} | stats by (unit) count() rows, max(_time) latest`,
+    );
+    const records = await mapBounded(rows, async ({ unit: id = '', rows: count, latest = '' }) => {
+      const version = `${count} ${latest}`;
+      const known = this.#summaries.get(id);
+      const summary = known?.version === version ? known.summary : await this.#summaryOf(id);
+      if (summary === undefined) return undefined;
+      this.#summaries.set(id, { version, summary });
+      return workflowRecord(summary, {
+        ...{ at: placeOf(summary.started_at, latest), source: id },
+        texts: async () => (await this.fold(id))?.envelopes ?? [],
+        item: async () => itemOf(summary, await this.#waitOf(summary)),
+      });
+    });
+    return records.filter((record) => record !== undefined);
+  }
+
+  async #summaryOf(id: string): Promise<WorkflowSummary | undefined> {
+    const fold = await this.fold(id);
+    return fold && summaryOf(fold.state);
+  }
+
+  /** Few wait, and the summary of all would be longer with it. */
+  async #waitOf({ workflow_id: id, status }: WorkflowSummary): Promise<WorkflowWait | undefined> {
+    const fold = status === 'waiting' ? await this.fold(id) : undefined;
+    return fold && waitOf(fold);
+  }
+
+  async #folded(id: string): Promise<Folded | undefined> {
+    if (!isWorkflowId(id)) return undefined;
+    const rows = await this.#logs.rows(`${rowsOfUnit(['event'], id)} | fields ${LINE_FIELDS}`);
+    const lines = readLines(rows);
+    const fold = new WorkflowFold(id, sha256);
+    fold.add(lines.flatMap(({ text }) => parseFact(text ?? '') ?? []));
+    return fold.isEmpty ? undefined : { fold, lines };
+  }
+
+  /** As it is read from its file. Nobody counts the revisions: they follow from the times at which events came. */
+  #documentOf({ fold, lines }: Folded): (JsonObject & WorkflowDocument) | undefined {
+    const document = fold.document(revisionOf(fold, lines, this.#now()));
+    const stored = document && parseObject(redactJson(JSON.stringify(document)));
+    return stored as (JsonObject & WorkflowDocument) | undefined;
+  }
+}
+
+/** One for the end, and one for each group of later events. */
+function revisionOf(fold: WorkflowFold, lines: readonly ReadLine[], nowMs: number): number {
+  const { endId } = fold;
+  const end = lines.find(({ id }) => id === endId);
+  const endMs = end === undefined ? 0 : Date.parse(end.arrived);
+  const later = lines.map(({ arrived }) => Date.parse(arrived)).filter((ms) => ms > endMs);
+  let revision = 1;
+  let last = Number.NEGATIVE_INFINITY;
+  for (const ms of later.sort((a, b) => a - b)) {
+    // A group counts once it is over.
+    if (ms - last >= SETTLE_MS && nowMs - ms >= SETTLE_MS) revision += 1;
+    last = ms;
+  }
+  return revision;
+}
+
+/** Senders choose the time, and one of the future would stand first for ever. */
+function placeOf(startedAt: string | null, latest: string): string {
+  const at = readIso(startedAt) ?? '';
+  const arrived = readIso(latest) ?? '';
+  return at > arrived ? arrived : at;
+}
+
+function itemOf(
+  { phases: _phases, steps: _steps, ...summary }: WorkflowSummary,
+  wait: WorkflowWait | undefined,
+): JsonObject {
+  return { ...summary, measured: { ...summary.measured }, waits_for: wait ? { ...wait } : null };
+}

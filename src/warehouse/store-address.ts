@@ -1,0 +1,51 @@
+import { TasktrailError } from '../errors.ts';
+import { firstOfText } from '../model/text.ts';
+
+export interface StoreAddress {
+  readonly url: URL;
+  /** Of each request. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+const SCHEMES: Readonly<Record<string, string>> = {
+  'victorialogs:': 'http',
+  'victorialogs+https:': 'https',
+};
+
+/** The port of VictoriaLogs. */
+const PORT = '9428';
+
+/** `<account>` or `<account>:<project>`, as VictoriaLogs numbers its tenants. */
+const TENANT = /^(\d{1,9})(?::(\d{1,9}))?$/;
+
+/**
+ * Reads `victorialogs://host:port`, or `victorialogs+https://user:password@host/path?tenant=<account>:<project>`. Throws
+ * `ERR_CONFIG_INVALID` without the password in the message.
+ */
+export function readStoreAddress(address: string): StoreAddress {
+  const parsed = URL.canParse(address) ? new URL(address) : undefined;
+  const scheme = parsed && SCHEMES[parsed.protocol];
+  if (parsed === undefined || scheme === undefined || parsed.host === '') throw invalid(address);
+  const { host, port, pathname, username, password, searchParams, hash } = parsed;
+  const [tenant, ...more] = searchParams.getAll('tenant');
+  const [, account, project = '0'] = TENANT.exec(tenant ?? '') ?? [];
+  const isKnown = [...searchParams.keys()].every((name) => name === 'tenant') && hash === '';
+  if (!isKnown || more.length > 0 || (tenant !== undefined && account === undefined)) throw invalid(address);
+  const withPort = port === '' && scheme === 'http' ? `${host}:${PORT}` : host;
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return {
+    url: new URL(`${scheme}://${withPort}${pathname}`),
+    headers: {
+      ...(credentials !== ':' && { Authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }),
+      ...(account !== undefined && { AccountID: account, ProjectID: project }),
+    },
+  };
+}
+
+function invalid(address: string): TasktrailError {
+  const shown = firstOfText(address.replace(/\/\/[^/]*@/, '//'), 100);
+  return new TasktrailError(
+    'ERR_CONFIG_INVALID',
+    `${JSON.stringify(shown)} is no address of a store: use one such as victorialogs://127.0.0.1:${PORT}`,
+  );
+}

@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterTest } from '../../support/current-test.ts';
+import { tempDir } from '../../support/log-dir.ts';
+import { ServiceProcess } from '../../support/service-process.ts';
+import { until } from '../../support/until.ts';
+import { findVictoriaLogs, startVictoriaLogs, type VictoriaLogsServer } from '../../support/victoria-logs.ts';
+
+const tool = findVictoriaLogs();
+
+describe.skipIf('missing' in tool)('tasktrail serve --store', () => {
+  let server: VictoriaLogsServer;
+
+  beforeAll(async () => {
+    server = await startVictoriaLogs(tool);
+  });
+  afterAll(() => server.stop());
+
+  async function serve(store: string): Promise<ServiceProcess> {
+    const service = await ServiceProcess.start({ cwd: await tempDir(), args: ['serve', '--store', store] });
+    afterTest(async () => {
+      service.child.kill('SIGTERM');
+      await service.exited;
+    });
+    return service;
+  }
+
+  test('a record that one service has taken is read from another one, and both leave no file', async () => {
+    const store = server.newTenant();
+    const [one, other] = [await serve(store), await serve(store)];
+    const sent = await send(one.otlpUrl, output('task-shared', 'hello from one'));
+    expect(sent.status).toBe(200);
+    await send(other.otlpUrl, output('task-shared', 'and from the other', 1));
+    await until(async () => (await lines(other)).length === 2, 'both lines');
+    for (const service of [one, other]) {
+      expect(await lines(service)).toEqual(['hello from one', 'and from the other']);
+      const list = (await (await fetch(`${pageOf(service)}/api/tasks`)).json()) as { items: unknown[] };
+      expect(list.items).toMatchObject([
+        { task_id: 'task-shared', status: 'running', opened_by: 'anonymous' },
+      ]);
+      expect((await fetch(`${pageOf(service)}/readyz`)).status).toBe(200);
+      expect((await fetch(`${pageOf(service)}/`)).headers.get('content-type')).toContain('text/html');
+      expect(await (await fetch(`${pageOf(service)}/metrics`)).text()).toContain('tasktrail_');
+    }
+  });
+
+  test('what is not built says so, with a status that is no success', async () => {
+    const service = await serve(server.newTenant());
+    const paths = ['/api/events', '/api/stream?task=t', '/api/events/stream', '/webhooks/github'];
+    for (const path of paths) {
+      const answer = await fetch(pageOf(service) + path);
+      expect([path, answer.status, await answer.json()]).toMatchObject([
+        path,
+        503,
+        { code: 'ERR_NOT_CONFIGURED' },
+      ]);
+    }
+  });
+
+  test('while VictoriaLogs is away requests are answered 503, and the same request is taken when it is back', async () => {
+    const service = await serve(server.newTenant());
+    await server.kill();
+    const refused = await send(service.otlpUrl, output('task-away', 'kept'));
+    expect(refused.status).toBe(503);
+    const read = await fetch(`${pageOf(service)}/api/tasks/task-away`);
+    expect([read.status, await read.json()]).toMatchObject([503, { code: 'ERR_STORE_UNAVAILABLE' }]);
+    const ready = await fetch(`${pageOf(service)}/readyz`);
+    expect([ready.status, await ready.json()]).toMatchObject([503, { reasons: { store: /VictoriaLogs/ } }]);
+    await server.start();
+    expect((await send(service.otlpUrl, output('task-away', 'kept'))).status).toBe(200);
+    await server.flush();
+    expect(await lines(service, 'task-away')).toEqual(['kept']);
+    expect((await fetch(`${pageOf(service)}/readyz`)).status).toBe(200);
+  });
+
+  test('the start is refused while VictoriaLogs cannot be reached, and names it', async () => {
+    const service = new ServiceProcess({
+      cwd: await tempDir(),
+      args: ['serve', '--store', 'victorialogs://user:hunter2-secret@127.0.0.1:1'],
+    });
+    const { code } = await service.exited;
+    expect(code).not.toBe(0);
+    expect(service.stderr).toContain('TASK_LOGS_STORE_URL: VictoriaLogs at http://127.0.0.1:1');
+    expect(service.stdout + service.stderr).not.toContain('hunter2');
+  });
+
+  test('start refuses a store that only serve has', async () => {
+    const env = { TASK_LOGS_STORE_URL: server.address };
+    const service = new ServiceProcess({ cwd: await tempDir(), env });
+    expect((await service.exited).code).not.toBe(0);
+    expect(service.stderr).toContain('tasktrail serve');
+  });
+});
+
+function pageOf({ stdout }: ServiceProcess): string {
+  return /page +(http:\S+)\//.exec(stdout)?.[1] ?? '';
+}
+
+async function lines(service: ServiceProcess, task = 'task-shared'): Promise<readonly string[]> {
+  const answer = await fetch(`${pageOf(service)}/api/tasks/${task}/logs/agent-output`);
+  if (!answer.ok) return [];
+  return ((await answer.json()) as { content: string }[]).map(({ content }) => content);
+}
+
+function send(url: string, request: unknown): Promise<Response> {
+  const headers = { 'content-type': 'application/json' };
+  return fetch(`${url}/v1/logs`, { method: 'POST', headers, body: JSON.stringify(request) });
+}
+
+function output(taskId: string, body: string, second = 0): unknown {
+  const timeUnixNano = `${Date.parse('2026-01-02T03:04:05Z') + second * 1_000}000000`;
+  const attributes = [{ key: 'tasktrail.task.id', value: { stringValue: taskId } }];
+  const record = {
+    ...{ timeUnixNano, eventName: 'tasktrail.agent.output', attributes },
+    body: { stringValue: body },
+  };
+  return { resourceLogs: [{ scopeLogs: [{ logRecords: [record] }] }] };
+}

@@ -1,0 +1,75 @@
+import { createServer, type RequestListener } from 'node:http';
+import { expect, onTestFinished, test } from 'vitest';
+import { VictoriaLogs } from '../../src/warehouse/client.ts';
+import { listen } from '../serve/log-server.ts';
+
+async function answering(handler: RequestListener, silenceMs = 5_000): Promise<VictoriaLogs> {
+  const port = await listen(createServer(handler));
+  return new VictoriaLogs(`victorialogs://127.0.0.1:${port}`, { insertMs: silenceMs, silenceMs });
+}
+
+const UNAVAILABLE = { code: 'ERR_STORE_UNAVAILABLE', retryable: true };
+
+test.each([400, 404, 429, 500, 503, 301])(
+  'an answer %d is no success, and its text is in the message',
+  async (status) => {
+    const logs = await answering((_req, res) => {
+      res.writeHead(status, { location: 'http://127.0.0.1:1/' }).end('it is in read-only mode\n');
+    });
+    await expect(logs.insert('{}\n')).rejects.toMatchObject(UNAVAILABLE);
+    await expect(logs.rows('*')).rejects.toMatchObject(UNAVAILABLE);
+    if (status !== 301) await expect(logs.rows('*')).rejects.toThrow('it is in read-only mode');
+  },
+);
+
+test('a server that accepts and never answers is given up', async () => {
+  const logs = await answering(() => {}, 50);
+  await expect(logs.insert('{}\n')).rejects.toThrow('it does not answer');
+  await expect(logs.rows('*')).rejects.toThrow('it does not answer');
+});
+
+test('an answer that stops half-way is given up', async () => {
+  const logs = await answering((_req, res) => void res.write('{"a":"1"}\n'), 50);
+  await expect(logs.rows('*')).rejects.toMatchObject(UNAVAILABLE);
+});
+
+test.each([
+  ['half a row', '{"a":"1"}\n{"a":'],
+  ['a whole row without its newline', '{"a":"1"}\n{"a":"2"}'],
+  ['the text of an error between rows', '{"a":"1"}\ncannot execute query: out of memory\n'],
+  ['another program', '<html>\n'],
+])('%s in an answer is an error, not a shorter answer', async (_, body) => {
+  const logs = await answering((_req, res) => void res.end(body));
+  await expect(logs.rows('*')).rejects.toMatchObject(UNAVAILABLE);
+});
+
+test('a connection that breaks is an error', async () => {
+  const logs = await answering((_req, res) => {
+    res.writeHead(200, { 'content-length': '100' });
+    res.write('{"a":"1"}\n', () => res.destroy());
+  });
+  await expect(logs.rows('*')).rejects.toMatchObject(UNAVAILABLE);
+});
+
+test('a row without an end does not fill the memory', async () => {
+  const logs = await answering((_req, res) => {
+    const timer = setInterval(() => res.write('x'.repeat(262_144)), 1);
+    res.on('close', () => clearInterval(timer));
+    onTestFinished(() => clearInterval(timer));
+  });
+  await expect(logs.rows('*')).rejects.toThrow('too long');
+});
+
+test('rows are sent as what VictoriaLogs reads as rows: another type would lose them with a 200', async () => {
+  const seen: unknown[] = [];
+  const logs = await answering((req, res) => {
+    seen.push(req.method, req.url, req.headers['content-type']);
+    req.resume().on('end', () => res.end());
+  });
+  await logs.insert('{}\n');
+  expect(seen).toEqual([
+    'POST',
+    '/insert/jsonline?_stream_fields=app%2Ckind%2Cshard',
+    'application/stream+json',
+  ]);
+});
