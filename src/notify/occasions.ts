@@ -36,13 +36,13 @@ export interface TaskOccasionParts {
 
 /** The events that the documents of a task say. One that passed its budget has failed, too: both are sent. */
 export function occasionsOf({ metadata, result, waits }: TaskOccasionParts): readonly Occasion[] {
-  const attempt = `attempt ${String(metadata.attempt)}`;
+  const attempt = `attempt ${wordOf(metadata.attempt)}`;
   const found: Occasion[] = [];
   for (const notice of warningsIn(metadata))
     found.push({
       type: 'task.budget_warning',
       // The notice of an earlier attempt stays in the document.
-      occasion: `attempt ${String(notice.attempt ?? metadata.attempt)} ${String(notice.kind)}`,
+      occasion: `attempt ${wordOf(notice.attempt ?? metadata.attempt)} ${wordOf(notice.kind)}`,
       at: textOf(notice.at),
       notice,
     });
@@ -65,11 +65,16 @@ function warningsIn({
 
 /** The end that a document says; undefined: none. */
 export function endOccasion({ status, attempt, completed_at: at }: JsonObject): Occasion | undefined {
-  const type = typeof status === 'string' ? OF_STATUS[status] : undefined;
+  const type = typeof status === 'string' && Object.hasOwn(OF_STATUS, status) ? OF_STATUS[status] : undefined;
   if (type === undefined) return undefined;
-  return { type, occasion: `attempt ${String(attempt)}`, at: textOf(at) };
+  return { type, occasion: `attempt ${wordOf(attempt)}`, at: textOf(at) };
 }
 
 function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
+}
+
+/** `String` throws for an object whose `toString` is no function, as a record may have it. */
+function wordOf(value: unknown): string {
+  return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value);
 }

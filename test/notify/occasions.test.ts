@@ -21,6 +21,16 @@ test('each status that ends a task has an event, and others have none', () => {
   ]);
 });
 
+test('words and values that only look like known ones are no events, and break nothing', () => {
+  expect(['constructor', '__proto__', 'toString'].flatMap((status) => typesOf({ status }))).toEqual([]);
+  // `String` throws for it.
+  const kind = { toString: 1 };
+  expect(typesOf({ status: 'failed', attempt: kind, budget_notice: { kind, attempt: kind } })).toEqual([
+    'task.budget_warning',
+    'task.failed',
+  ]);
+});
+
 test('a task that passed its budget has failed too, and a warning comes before', () => {
   expect(typesOf({ status: 'running', budget_notice: { kind: 'usd', used: 0.9, limit: 1 } })).toEqual([
     'task.budget_warning',

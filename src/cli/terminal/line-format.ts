@@ -56,7 +56,11 @@ export function createLineFormat(paint: Paint): LineFormat {
     stage: (line) => {
       const fields = Object.entries(line).filter(([name]) => !STAGE_OWN.has(name));
       const notes = senderNotes(line).map((note) => paint(note, 'yellow'));
-      const text = [...notes, escapeLine(String(line.stage)), ...fields.map(fieldText)].join(' ');
+      const text = [
+        ...notes,
+        escapeLine(typeof line.stage === 'string' ? line.stage : textOf(line.stage)),
+        ...fields.map(fieldText),
+      ].join(' ');
       return block({ time: line.timestamp, type: 'stage', style: 'yellow', text });
     },
     output: (line) => {
@@ -112,7 +116,7 @@ function notesOf(line: JsonObject): readonly string[] {
   if (typeof line.severity === 'string') notes.push(`[${escapeLine(line.severity)}]`);
   if (typeof line.parent_tool_use_id === 'string') notes.push('[sub-agent]');
   if (line.truncated === true)
-    notes.push(`[cut, ${escapeLine(String(line.original_bytes ?? '?'))} bytes in all]`);
+    notes.push(`[cut, ${escapeLine(textOf(line.original_bytes ?? '?'))} bytes in all]`);
   return notes;
 }
 

@@ -16,6 +16,12 @@ test('a stage is its name and its fields', () => {
   expect(format.stage(line)).toBe(`03:04:05.678  stage        validation status=passed n=1 s="a b"\n`);
 });
 
+test('a stage whose name is no text is shown as JSON', () => {
+  // `String` throws for it.
+  const stage = { toString: 1 };
+  expect(format.stage({ timestamp: TIMESTAMP, stage })).toContain('stage        {"toString":1}');
+});
+
 test('a stage that is not the trail’s says whose it is', () => {
   const line = {
     timestamp: TIMESTAMP,
