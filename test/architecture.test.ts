@@ -13,6 +13,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['redact'],
   ['record', 'project', 'journal', 'compare'],
   ['export', 'receive', 'store', 'search', 'archive', 'notify', 'serve'],
+  ['warehouse'],
   ['page', 'mcp', 'webhooks', 'queue', 'agent'],
   ['trail'],
   ['service', 'index', 'express', 'bullmq', 'agent-entry'],
@@ -182,14 +183,26 @@ const RULES: readonly Rule[] = [
     },
   },
   {
-    sentence: 'receive, serve and mcp declare the interfaces they need and never import store or search',
+    sentence: 'warehouse shares what store makes of records, and never reaches a file of the disk',
+    broken: (house) => {
+      const own = house.files.filter((file) => roomOf(file) === 'warehouse');
+      return [...house.reachedFrom(own, { lazyToo: true }).packages].filter((name) => /^node:fs/.test(name));
+    },
+    breach: {
+      'warehouse/x.ts': "import { y } from '../store/write/y.ts';",
+      'store/write/y.ts': "import { lstat } from 'node:fs/promises';",
+    },
+  },
+  {
+    sentence:
+      'receive, serve and mcp declare the interfaces they need and never import store, search or warehouse',
     broken: ({ imports }) =>
       imports
         .filter(
           ({ from, to, isOwn }) =>
             isOwn &&
             ['receive', 'serve', 'mcp'].includes(roomOf(from)) &&
-            ['store', 'search'].includes(roomOf(to)),
+            ['store', 'search', 'warehouse'].includes(roomOf(to)),
         )
         .map(({ from, to }) => `${from} imports ${to}`),
     breach: {

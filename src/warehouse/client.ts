@@ -82,7 +82,7 @@ export class VictoriaLogs {
       const response = await this.#fetch(this.#at('select/logsql/query'), {
         method: 'POST',
         headers: { ...this.#headers, 'Content-Type': 'application/x-www-form-urlencoded' },
-        // A part of a cluster that is away makes an answer incomplete, which nobody would see.
+        // A part of a cluster that is away makes an answer incomplete, without a sign of it.
         body: new URLSearchParams({ query, allow_partial_response: '0' }).toString(),
         signal: aborted.signal,
       });

@@ -63,19 +63,32 @@ export function isOneOf(field: string, values: readonly string[]): string {
 export interface Place {
   /** Milliseconds since the epoch. */
   readonly at: number;
-  /** With its prefix, as it is stored. */
+  /** As it is stored. */
   readonly id: string;
 }
 
-/** Ids are stored behind it: VictoriaLogs compares texts that look like numbers, times or sizes as such. */
-const ID_PREFIX = '#';
+/** Letters for the values of half a byte, in their order. */
+const LETTERS = 'abcdefghijklmnop';
 
+/**
+ * An id as it is stored: two letters for each byte. VictoriaLogs sorts texts with digits by the numbers in them; letters alone are
+ * in the order of the bytes.
+ */
 export function storedId(id: string): string {
-  return `${ID_PREFIX}${id}`;
+  let stored = '';
+  for (const byte of Buffer.from(wellFormed(id))) stored += letter(byte >> 4) + letter(byte & 15);
+  return stored;
 }
 
 export function givenId(stored: string): string {
-  return stored.slice(ID_PREFIX.length);
+  const bytes = Buffer.alloc(Math.floor(stored.length / 2));
+  for (let index = 0; index < bytes.length; index += 1)
+    bytes[index] = LETTERS.indexOf(stored.charAt(2 * index)) * 16 + LETTERS.indexOf(stored.charAt(2 * index + 1));
+  return bytes.toString();
+}
+
+function letter(value: number): string {
+  return LETTERS.charAt(value);
 }
 
 /** A part of the order of lines. */
@@ -101,13 +114,13 @@ export function inRange({ after, from, before, to }: Range): string {
   return parts.join(' ');
 }
 
-/** The text that comes right behind another one. */
+/** The first text of letters behind another one: no id is between them, because ids have an even length. */
 function next(id: string): string {
-  return `${id}\u0000`;
+  return `${id}a`;
 }
 
-/** Behind every id: ids begin with the prefix. */
-const LAST = '\u{10ffff}';
+/** Behind every id. */
+const LAST = 'q';
 
 /** Ids from one on up to another one, which is not included. */
 function ids(from: string, to: string): string {

@@ -28,7 +28,7 @@ export interface ReadLine {
   readonly sender: SenderMark | undefined;
   /** Undefined when a part of it is missing. */
   readonly text: string | undefined;
-  /** When it came: RFC 3339 with nanoseconds. */
+  /** When it came, as `arrivalOf`. */
   readonly arrived: string;
   readonly row: Row;
 }
@@ -58,6 +58,12 @@ export class ArrivalClock {
     this.#last = now > this.#last ? now : this.#last + 1n;
     return String(this.#last);
   }
+}
+
+/** When a row came: RFC 3339 with nine digits, which VictoriaLogs leaves out where they are zero, so that texts are in the order of time. */
+export function arrivalOf({ _time: time = '' }: Row): string {
+  const [seconds = '', digits = ''] = time.replace('Z', '').split('.');
+  return seconds === '' ? '' : `${seconds}.${digits.padEnd(9, '0')}Z`;
 }
 
 /** The rows of a line, one JSON object each, with their newlines. */
@@ -103,15 +109,16 @@ export function readLines(rows: Iterable<Row>): readonly ReadLine[] {
 const COPIES_MAX = 4;
 
 /**
- * Puts lines together. Of several with one id and one sender at one time the one that came first stays, so that memory does not
- * grow with the copies that a sender makes.
+ * Puts lines together. Of several with one id and one sender at one time the first stays, so that memory does not grow with the
+ * copies that a sender makes.
  */
 export class LineCollector {
   /** By line and by the time of arrival. */
   readonly #copies = new Map<string, Map<string, Row[]>>();
 
   add(row: Row): void {
-    const { kind, unit, id, sender, at, _time: arrived = '' } = row;
+    const { kind, unit, id, sender, at } = row;
+    const arrived = arrivalOf(row);
     const line = `${kind} ${unit} ${id} ${sender} ${at}`;
     let copies = this.#copies.get(line);
     if (copies === undefined) {
@@ -150,7 +157,7 @@ function lineOf(rows: readonly Row[]): ReadLine {
     at: Number(first.at),
     sender: isMark(first.sender) ? first.sender : undefined,
     text: isWhole ? parts.join('') : undefined,
-    arrived: first._time ?? '',
+    arrived: arrivalOf(first),
     row: head,
   };
 }

@@ -2,6 +2,7 @@ import { higherSender, type Sender } from '../model/sender.ts';
 import { isoFromMs } from '../model/time.ts';
 import type { VictoriaLogs } from './client.ts';
 import { type RowKind, rowsOfUnit } from './logsql.ts';
+import { arrivalOf } from './rows.ts';
 
 /** The kinds that are files of a task elsewhere. */
 export const TASK_KINDS: readonly RowKind[] = ['stage', 'output', 'fact', 'span'];
@@ -13,7 +14,7 @@ export interface TaskSummary {
   readonly kinds: ReadonlySet<string>;
   /** ISO 8601: the earliest time of a line; null when none has one. */
   readonly firstTimestamp: string | null;
-  /** When its last line came: RFC 3339. */
+  /** When its last line came, as `arrivalOf`. */
   readonly latest: string;
   /** Rows, repeats included: with `latest` it changes with each line. */
   readonly rows: number;
@@ -29,11 +30,14 @@ export async function readSummary(logs: VictoriaLogs, taskId: string): Promise<T
   const firsts = rows.map(({ first }) => Number(first)).filter((first) => first > 0);
   return {
     owner: ownerIn(
-      rows.map(({ kind, sender, earliest = '' }) => ({ kind, sender: kindOf(sender), earliest })),
+      rows.map(({ kind, sender, earliest }) => ({
+        ...{ kind, sender: kindOf(sender) },
+        earliest: arrivalOf({ _time: earliest }),
+      })),
     ),
     kinds: new Set(rows.map(({ kind = '' }) => kind)),
     firstTimestamp: firsts.length === 0 ? null : isoFromMs(Math.min(...firsts)),
-    latest: rows.reduce((latest, row) => ((row.latest ?? '') > latest ? (row.latest ?? '') : latest), ''),
+    latest: rows.map(({ latest }) => arrivalOf({ _time: latest })).sort().at(-1) ?? '',
     rows: rows.reduce((sum, row) => sum + Number(row.rows), 0),
   };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { inRange, is, isOneOf, quoted, rowsOfUnit, shardOf } from '../../src/warehouse/logsql.ts';
+import { givenId, inRange, is, isOneOf, quoted, rowsOfUnit, shardOf, storedId } from '../../src/warehouse/logsql.ts';
 import { fc } from '../support/fast-check.ts';
 
 /** One string of Go, from its first quote to its last: nothing in it ends it early. */
@@ -51,4 +51,15 @@ test('a unit is always in the same part, and units are spread over the parts', (
   const parts = new Set(Array.from({ length: 1_000 }, (_, index) => shardOf(`task-${index}`)));
   expect(parts.size).toBe(32);
   expect(shardOf('task-1')).toBe(shardOf('task-1'));
+});
+
+test('a stored id is the id, has no digit, and is in the order of the bytes', () => {
+  fc.assert(
+    fc.property(hostile, hostile, (one, other) => {
+      expect(givenId(storedId(one))).toBe(one.toWellFormed());
+      expect(storedId(one)).toMatch(/^[a-p]*$/);
+      const order = Buffer.compare(Buffer.from(one.toWellFormed()), Buffer.from(other.toWellFormed()));
+      expect(storedId(one) < storedId(other) ? -1 : storedId(one) > storedId(other) ? 1 : 0).toBe(order);
+    }),
+  );
 });

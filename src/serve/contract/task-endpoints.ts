@@ -158,7 +158,7 @@ export const TASK_ENDPOINTS: readonly Endpoint[] = [
     answer:
       'server-sent events: what is there, then what comes ([streams](#streams)); `after=now`: the documents, then only what comes',
     answers: streamAnswers(taskEvents),
-    errors: OF_TASK,
+    errors: [...OF_TASK, 'ERR_NOT_CONFIGURED'],
     ...STREAM_ERRORS,
   },
   {
@@ -231,7 +231,7 @@ export const TASK_ENDPOINTS: readonly Endpoint[] = [
     answer:
       'server-sent events: the changes of the list, and the events of each `task`, which may be repeated',
     answers: streamAnswers(tasksEvents),
-    errors: OF_TASK,
+    errors: [...OF_TASK, 'ERR_NOT_CONFIGURED'],
     ...STREAM_ERRORS,
   },
   {

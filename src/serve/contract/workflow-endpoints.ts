@@ -53,7 +53,7 @@ export const WORKFLOW_ENDPOINTS: readonly Endpoint[] = [
     query: streamQuery,
     answer: 'server-sent events: its state and its events',
     answers: streamAnswers(workflowEvents),
-    errors: OF_WORKFLOW,
+    errors: [...OF_WORKFLOW, 'ERR_NOT_CONFIGURED'],
     ...STREAM_ERRORS,
   },
   {
@@ -64,6 +64,7 @@ export const WORKFLOW_ENDPOINTS: readonly Endpoint[] = [
     query: feedStreamQuery,
     answer: 'server-sent events: the events of all workflows; `after=now` only those that come',
     answers: streamAnswers(feedEvents),
+    errors: ['ERR_NOT_CONFIGURED'],
     ...STREAM_ERRORS,
   },
   {
@@ -74,7 +75,7 @@ export const WORKFLOW_ENDPOINTS: readonly Endpoint[] = [
     query: feedQuery,
     answer: '`{items, next_cursor}`: events of all workflows, in the order of storing',
     answers: { 200: json('a page of events', eventPage) },
-    errors: ['ERR_GONE'],
+    errors: ['ERR_GONE', 'ERR_NOT_CONFIGURED'],
     paging: 'after',
   },
 ];

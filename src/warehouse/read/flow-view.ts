@@ -4,7 +4,7 @@ import type { TaskLine } from '../../project/change.ts';
 import { TaskTelemetry } from '../../store/write/task/task-telemetry.ts';
 import type { Row, VictoriaLogs } from '../client.ts';
 import { givenId, inRange, isOneOf, type Place, type RowKind, rowsOfUnit } from '../logsql.ts';
-import { LINE_FIELDS, LineCollector, type ReadLine } from '../rows.ts';
+import { arrivalOf, LINE_FIELDS, LineCollector, type ReadLine } from '../rows.ts';
 
 /** Ids of one query: its text is at most 16 KiB long. */
 const IDS_MAX = 50;
@@ -40,7 +40,7 @@ export interface FlowPage {
 
 /**
  * The lines of one kind of a unit: each record once, in the order of time and id. Of copies of a record the one of the sender with
- * the most rights stays, and of tool calls that telemetry reports those that the agent does not tell of itself.
+ * the most rights stays, and of tool calls that telemetry reports those that are not in the agent's own output.
  */
 export class FlowView {
   readonly kind: RowKind;
@@ -104,20 +104,20 @@ export class FlowView {
       lines: Math.min(PAGE_LINES, lines + this.#dropped.size + 1),
     });
     const places: Place[] = [];
-    let kept = 0;
+    /** Lines at one place differ by their senders: of a span all stay. */
+    const kept = new Set<string>();
     let sum = 0;
     let isCut = false;
-    for (const { id = '', at, bytes: size, sender } of planned.rows) {
-      const place = { at: Number(at), id };
+    for (const row of planned.rows) {
+      const place = { at: Number(row.at), id: row.id ?? '' };
       const last = places.at(-1);
-      if (last?.id === id && last.at === place.at) continue;
-      sum += Number(size);
-      if (kept >= lines || (sum > bytes && places.length > 0)) {
-        isCut = true;
-        break;
+      if (last?.id !== place.id || last.at !== place.at) {
+        sum += Number(row.bytes);
+        isCut = kept.size >= lines || (sum > bytes && places.length > 0);
+        if (isCut) break;
+        places.push(place);
       }
-      places.push(place);
-      if (!this.#dropped.has(keyOf({ id, at, sender }))) kept += 1;
+      if (!this.#dropped.has(keyOf(row))) kept.add(keyOf(row));
     }
     const isEnd = !isCut && planned.isEnd;
     if (isBackward) places.reverse();
@@ -241,7 +241,7 @@ async function dropCopies(
 /** The sender with the most rights first, then the copy that came first. */
 function compareCopies(a: Row, b: Row): number {
   const [one, other] = [a.sender, b.sender].map((sender) => (isMark(sender) ? sender : undefined));
-  return compareMarks(one, other) || ((a._time ?? '') < (b._time ?? '') ? -1 : 1);
+  return compareMarks(one, other) || (arrivalOf(a) < arrivalOf(b) ? -1 : 1);
 }
 
 /** Tool calls and results that telemetry reports, and which the agent's output has as well. In the order in which they came. */
@@ -250,7 +250,7 @@ async function dropReported({ logs, kind, unit }: FlowPlace, { dropped, names }:
     ...(await logs.rows(
       `${rowsOfUnit([kind], unit)} part:=0 call:* | fields _time, at, id, sender, call, type, name, reported`,
     )),
-  ].sort((a, b) => ((a._time ?? '') < (b._time ?? '') ? -1 : 1));
+  ].sort((a, b) => (arrivalOf(a) < arrivalOf(b) ? -1 : 1));
   const telemetry = new TaskTelemetry();
   const places = new Map<string, string>();
   const drop = (key: string, { at, id = '' }: Row): void => void dropped.set(key, { at: Number(at), id });

@@ -11,7 +11,7 @@ import { type FoldedDocuments, foldedDocuments } from '../../store/write/task/fo
 import { TaskTelemetry } from '../../store/write/task/task-telemetry.ts';
 import type { VictoriaLogs } from '../client.ts';
 import { rowsOfUnit } from '../logsql.ts';
-import { LINE_FIELDS, readLines } from '../rows.ts';
+import { arrivalOf, LINE_FIELDS, readLines } from '../rows.ts';
 import { readSummary, type TaskSummary } from '../task-summary.ts';
 
 /** As in files: after an end, spans may still be in transit, and a task has settled after this much quiet. */
@@ -105,7 +105,7 @@ async function readSpans(logs: VictoriaLogs, taskId: string): Promise<readonly G
   )) {
     const span = parseObject(row.genai);
     // Written by the sink, as a whole.
-    if (span !== undefined) spans.push({ arrived: row._time ?? '', span: span as unknown as GenAiSpan });
+    if (span !== undefined) spans.push({ arrived: arrivalOf(row), span: span as unknown as GenAiSpan });
   }
   return spans.sort((a, b) => (a.arrived < b.arrived ? -1 : 1)).map(({ span }) => span);
 }

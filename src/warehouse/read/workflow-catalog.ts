@@ -13,7 +13,7 @@ import { parseFact } from '../../store/workflow-fact-line.ts';
 import { mapBounded } from '../../system/files/map-bounded.ts';
 import type { VictoriaLogs } from '../client.ts';
 import { rowsOfKinds, rowsOfUnit } from '../logsql.ts';
-import { LINE_FIELDS, type ReadLine, readLines } from '../rows.ts';
+import { arrivalOf, LINE_FIELDS, type ReadLine, readLines } from '../rows.ts';
 
 /** About 1,500 bytes each, so at most 30 MB. */
 const SUMMARIES_MAX = 20_000;
@@ -75,7 +75,7 @@ export class WorkflowCatalog {
       if (summary === undefined) return undefined;
       this.#summaries.set(id, { version, summary });
       return workflowRecord(summary, {
-        ...{ at: placeOf(summary.started_at, latest), source: id },
+        ...{ at: placeOf(summary.started_at, arrivalOf({ _time: latest })), source: id },
         texts: async () => (await this.fold(id))?.envelopes ?? [],
         item: async () => itemOf(summary, await this.#waitOf(summary)),
       });
@@ -103,7 +103,7 @@ export class WorkflowCatalog {
     return fold.isEmpty ? undefined : { fold, lines };
   }
 
-  /** As it is read from its file. Nobody counts the revisions: they follow from the times at which events came. */
+  /** As it is read from its file. No process counts the revisions: they follow from the times at which events came. */
   #documentOf({ fold, lines }: Folded): (JsonObject & WorkflowDocument) | undefined {
     const document = fold.document(revisionOf(fold, lines, this.#now()));
     const stored = document && parseObject(redactJson(JSON.stringify(document)));
@@ -115,8 +115,9 @@ export class WorkflowCatalog {
 function revisionOf(fold: WorkflowFold, lines: readonly ReadLine[], nowMs: number): number {
   const { endId } = fold;
   const end = lines.find(({ id }) => id === endId);
-  const endMs = end === undefined ? 0 : Date.parse(end.arrived);
-  const later = lines.map(({ arrived }) => Date.parse(arrived)).filter((ms) => ms > endMs);
+  const later = lines
+    .filter(({ arrived }) => arrived > (end?.arrived ?? ''))
+    .map(({ arrived }) => Date.parse(arrived));
   let revision = 1;
   let last = Number.NEGATIVE_INFINITY;
   for (const ms of later.sort((a, b) => a - b)) {

@@ -95,7 +95,7 @@ function spanOf(
   return { kind, unit, id, timestamp, sender: mark ?? 'trail', text: stored.text, ...(fields && { fields }) };
 }
 
-/** What tells of several lines of one tool call which one stands for the others, and which lines tell of tokens. */
+/** Decides which one of several lines of a tool call stands for the others, and which lines report tokens. */
 function outputFields({ line, isReported = false }: LineChange): Fields {
   const { type, tool_use_id: call, tool_name: name } = line;
   return {
