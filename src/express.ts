@@ -8,7 +8,7 @@ import type { HttpHandler } from './serve/routes.ts';
 import { ensureTrailKey, readTrailKey } from './store/key.ts';
 import { readVersion } from './system/version.ts';
 import { warn } from './system/warning.ts';
-import { readDiskUse } from './trail/disk-use.ts';
+import { readDiskUse } from './trail/metrics/disk-use.ts';
 import { activeTrail, type Trail } from './trail/trail.ts';
 import {
   receiveWebhooks as createWebhooks,

@@ -17,7 +17,7 @@ import { checkOrigin } from '../system/http/origin.ts';
 import { checkLease } from '../system/lease-guard.ts';
 import { loadOptional } from '../system/optional-package.ts';
 import { readVersion } from '../system/version.ts';
-import { readDiskUse } from '../trail/disk-use.ts';
+import { readDiskUse } from '../trail/metrics/disk-use.ts';
 import type { Trail } from '../trail/trail.ts';
 import { receiveWebhooks, type WebhookHandler } from '../webhooks/receive-webhooks.ts';
 import { createLedger, type LedgerOptions } from '../webhooks/repeats/ledger.ts';

@@ -1,8 +1,12 @@
+import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { serveLogs } from '../../src/serve/logs.ts';
+import type { Reader } from '../../src/serve/reader.ts';
+import { createReader } from '../../src/store/read/reader.ts';
 import { searchingReader } from '../../src/trail/search/searching-reader.ts';
 import { result, writeTask } from '../support/searched-tasks.ts';
+import { until } from '../support/until.ts';
 import { ask, listen, tempDir } from './log-server.ts';
 
 async function serve(): Promise<number> {
@@ -93,6 +97,39 @@ test('the values of fields are counted in one request', async () => {
       { field: 'repo', values: [{ value: null, count: 1 }], left_out: 0 },
     ],
   });
+});
+
+test('searches of all clients are bounded, and end with their client', async () => {
+  const seen = { begun: 0, ended: 0 };
+  const listTasks: Reader['listTasks'] = (query, signal) => {
+    if (query.q === undefined) return Promise.resolve({ items: [], nextCursor: null });
+    seen.begun += 1;
+    return new Promise((_resolve, reject) => {
+      signal?.addEventListener('abort', () => {
+        seen.ended += 1;
+        reject(signal.reason);
+      });
+    });
+  };
+  const reader: Reader = { ...createReader(await tempDir()), listTasks };
+  const port = await listen(serveLogs({ reader }));
+  const refused: IncomingMessage[] = [];
+  const clients = Array.from({ length: 107 }, () => {
+    const sent = request({ host: '127.0.0.1', port, path: '/tasks?q=word', agent: false });
+    sent.on('error', () => {});
+    sent.on('response', (res) => void refused.push(res));
+    sent.end();
+    return sent;
+  });
+  await until(() => refused.length > 0, 'a search that is refused');
+  expect(refused.map(({ statusCode, headers }) => [statusCode, headers['retry-after']])).toEqual([
+    [503, expect.any(String)],
+  ]);
+  expect(seen).toEqual({ begun: 6, ended: 0 });
+  // What needs no search is answered meanwhile.
+  expect((await ask(port, '/tasks')).status).toBe(200);
+  for (const client of clients) client.destroy();
+  await until(() => seen.ended === seen.begun, 'the searches to end');
 });
 
 test('a cursor of another query is refused by the lists of deliveries and workflows too', async () => {

@@ -32,7 +32,9 @@ export function Waiting(): VNode | null {
     <section class="waiting" aria-labelledby="waiting-title">
       <h2 id="waiting-title">Waiting for a person</h2>
       {error !== undefined && <Failure error={error} retry={reload} />}
-      <p>Answer where the program has asked: in its terminal, its chat, the issue. This page only reads.</p>
+      <p>
+        Answer where the program has asked: in its terminal, its chat or the issue. This page cannot answer.
+      </p>
       <ul class="cards">
         {items.map((workflow) => (
           <WaitingRow key={workflow.workflow_id} workflow={workflow} />
@@ -58,7 +60,7 @@ function WaitingRow({ workflow }: { readonly workflow: WorkflowItem }): VNode {
         </a>
         {phase !== null && <span>in {step === null ? phase : `${phase} / ${step}`}</span>}
         <span class="card-when">
-          since <Ago at={wait?.since ?? workflow.updated_at} />
+          asked <Ago at={wait?.since ?? workflow.updated_at} />
         </span>
       </div>
       {wait !== null && <p>{waitText(wait)}</p>}

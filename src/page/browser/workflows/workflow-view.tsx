@@ -122,7 +122,7 @@ function Head({ workflow }: { readonly workflow: Workflow }): VNode {
       </div>
       {wait !== null && (
         <p class="run-reason">
-          {waitText(wait)}, since <Ago at={wait.since} />
+          {waitText(wait)}, asked <Ago at={wait.since} />
         </p>
       )}
       {flags.length > 0 && <p class="doubt">{flags.join(' · ')}</p>}

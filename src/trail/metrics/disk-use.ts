@@ -1,8 +1,8 @@
 import { lstat, readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Config } from '../config/config.ts';
-import { journalDir } from '../journal/lone-record.ts';
-import type { JsonObject } from '../model/json.ts';
+import type { Config } from '../../config/config.ts';
+import { journalDir } from '../../journal/lone-record.ts';
+import type { JsonObject } from '../../model/json.ts';
 
 /** Segments are looked at one after the other; more than these wait for an endpoint that is away for weeks. */
 const SEGMENTS_MAX = 10_000;
