@@ -36,7 +36,7 @@ export class RunState {
       {
         metadata: () => {
           this.news.value += 1;
-          void this.#readTask();
+          void this.readTask();
           // A task that was made this moment has none yet.
           if (this.input.value === undefined) void this.#readInput();
         },
@@ -58,7 +58,7 @@ export class RunState {
           onAgain();
         },
         end: () => {
-          void this.#readTask();
+          void this.readTask();
           onAgain();
         },
       },
@@ -74,7 +74,7 @@ export class RunState {
 
   /** What cannot be read stays as it is. */
   async load(): Promise<void> {
-    await this.#readTask();
+    await this.readTask();
     const [stages, spans] = await Promise.all([
       this.#read<readonly StageLine[]>('logs/webhook-flow'),
       this.#read<readonly Span[]>('trace'),
@@ -95,7 +95,8 @@ export class RunState {
     return read<T>(`${this.#path}/${part}`, {}, this.#abort.signal).catch(() => undefined);
   }
 
-  async #readTask(): Promise<void> {
+  /** The task, with what it waits for. */
+  async readTask(): Promise<void> {
     try {
       const task = await read<Task>(this.#path, {}, this.#abort.signal);
       batch(() => {
