@@ -57,13 +57,27 @@ export function withOpenSpans(
   }
   const parent = lastOf(open);
   const waits = task.activity?.waits_for;
-  if (waits !== undefined && waits !== null && waits.kind === 'tool' && typeof waits.since === 'string') {
+  const since = waits?.kind === 'tool' && typeof waits.since === 'string' ? waits.since : undefined;
+  if (
+    waits !== undefined &&
+    waits !== null &&
+    since !== undefined &&
+    !hasEnded(spans, waits.tool_use_id, since)
+  ) {
     const attributes = { ...attempt, [OPERATION]: 'execute_tool', 'gen_ai.tool.call.id': waits.tool_use_id };
     const name = `execute_tool ${waits.name ?? ''}`;
-    open.push(openSpan({ id: 'open-tool', parent, name, kind: 'internal', from: waits.since, attributes }));
+    open.push(openSpan({ id: 'open-tool', parent, name, kind: 'internal', from: since, attributes }));
   }
   const placed = spans.map((span): LiveSpan => (isLost(span) ? { ...span, parent_span_id: parent } : span));
   return [...placed, ...open];
+}
+
+/** The task may have been read before the last spans. */
+function hasEnded(spans: readonly Span[], call: unknown, since: string): boolean {
+  return spans.some(
+    ({ attributes, end_time: end }) =>
+      attributes['gen_ai.tool.call.id'] === call && end !== null && Date.parse(end) >= Date.parse(since),
+  );
 }
 
 const OPERATION = 'gen_ai.operation.name';

@@ -78,7 +78,7 @@ export class RunState {
           again();
         },
         end: () =>
-          void this.#readTask().then(() => {
+          void this.readTask().then(() => {
             const { settled, completed_at: at } = this.task.value ?? {};
             const isLongOver = settled === true && Date.parse(String(at)) < openedMs - LONG_OVER_MS;
             if (!isLongOver) again();
@@ -97,7 +97,7 @@ export class RunState {
 
   /** What cannot be read stays as it is. */
   async load(): Promise<void> {
-    await this.#readTask();
+    await this.readTask();
     const [stages, spans] = await Promise.all([
       this.#read<readonly StageLine[]>('logs/webhook-flow'),
       this.#read<readonly Span[]>('trace'),
@@ -114,7 +114,7 @@ export class RunState {
   #readSoon(): void {
     this.#soon ??= setTimeout(() => {
       this.#soon = undefined;
-      void this.#readTask();
+      void this.readTask();
       // A task that was made this moment has none yet.
       if (this.input.value === undefined) void this.#readInput();
     }, FRAME_MS);
@@ -128,8 +128,8 @@ export class RunState {
     return read<T>(`${this.#path}/${part}`, {}, this.#abort.signal).catch(() => undefined);
   }
 
-  /** Reads it once more when that is asked for meanwhile. */
-  async #readTask(): Promise<void> {
+  /** The task, with what it waits for. Reads it once more when that is asked for meanwhile. */
+  async readTask(): Promise<void> {
     this.#readAgain = this.#reading !== undefined;
     this.#reading ??= (async () => {
       do {

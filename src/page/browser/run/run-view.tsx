@@ -26,7 +26,7 @@ const TABS = [
   ['compare', 'Compare'],
 ] as const;
 
-/** The open phases and steps of a run are read this long after an event of its stream: many come together. */
+/** What a run waits for, its open phases and steps are read this long after an event of its stream: many come together. */
 const LEVELS_MS = 1_000;
 
 /** A phase may begin without a line, a span or a change of the task. */
@@ -109,10 +109,11 @@ function useWorkflows(run: RunState): { readonly value: readonly Workflow[] } {
   const ids = task?.workflow_ids.slice(0, WORKFLOWS_MAX).map(encodeURIComponent).join(' ') ?? '';
   const isRunning = task?.status === 'running';
   useEffect(() => {
-    if (ids === '' || !isRunning) return undefined;
+    if (!isRunning) return undefined;
     const load = async (): Promise<void> => {
+      const known = ids.split(' ').filter((id) => id !== '');
       const found = await Promise.all(
-        ids.split(' ').map((id) => read<Workflow>(`/workflows/${id}`).catch(() => undefined)),
+        known.map((id) => read<Workflow>(`/workflows/${id}`).catch(() => undefined)),
       );
       workflows.value = found.filter((workflow) => workflow !== undefined);
     };
@@ -120,6 +121,7 @@ function useWorkflows(run: RunState): { readonly value: readonly Workflow[] } {
     const loadSoon = (): void => {
       soon ??= setTimeout(() => {
         soon = undefined;
+        void run.readTask();
         void load();
       }, LEVELS_MS);
     };

@@ -61,6 +61,17 @@ test('spans with a known parent, of another attempt, and from the queue stay whe
   expect(found.slice(4)).toEqual(['q > open-attempt: process']);
 });
 
+test('a tool that has ended since the task was read is not open', () => {
+  const ended = span('t2', 'a', [9_000, 10_000], {
+    attributes: { 'gen_ai.operation.name': 'execute_tool', 'gen_ai.tool.call.id': 't2' },
+  }) as Span;
+  const ids = (spans: readonly Span[]): string[] =>
+    withOpenSpans(task(), [], spans).map(({ span_id: id }) => id);
+  expect(ids([ended])).not.toContain('open-tool');
+  const before = { ...ended, start_time: at(1), end_time: at(2) };
+  expect(ids([before])).toContain('open-tool');
+});
+
 test('a task that does not run has no open spans', () => {
   for (const status of ['queued', 'completed', 'failed'])
     expect(withOpenSpans(task({ status }), [workflow], [tool])).toEqual([tool]);

@@ -1,6 +1,6 @@
 import { type ReadonlySignal, useComputed, useSignal, useSignalEffect } from '@preact/signals';
 import type { VNode } from 'preact';
-import { useMemo, useRef } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { now } from '../../data/clock.ts';
 import { count, duration } from '../../ui/format.ts';
 import { Empty } from '../../ui/notice.tsx';
@@ -62,6 +62,11 @@ export function Timeline({ spans, isOver, links }: TimelineProps): VNode {
     chosen.value = rows.peek()[at]?.id;
     virtualizer.scrollToIndex(at, { align: 'auto' });
   });
+  const isAtEnd = useRef(true);
+  // What begins now is seen, until the reader scrolls up.
+  useLayoutEffect(() => {
+    if (!isOver && isAtEnd.current) box.current?.scrollTo(0, box.current.scrollHeight);
+  }, [all.length, isOver]);
   if (all.length === 0)
     return (
       <Empty title={isOver ? 'There are no spans' : 'Nothing has been recorded yet'}>
@@ -124,6 +129,9 @@ export function Timeline({ spans, isOver, links }: TimelineProps): VNode {
         role="tree"
         aria-label="Spans"
         onKeyDown={onKey}
+        onScroll={({ currentTarget: { scrollHeight, clientHeight, scrollTop } }) => {
+          isAtEnd.current = scrollHeight - clientHeight - scrollTop < ROW_HEIGHT;
+        }}
         onMouseLeave={() => point(undefined)}
         onFocus={() => node !== undefined && point(node)}
         onBlur={() => point(undefined)}

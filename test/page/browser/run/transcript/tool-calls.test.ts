@@ -106,6 +106,7 @@ test('a call is summed up by the argument that says most', () => {
   expect(commandOf({ command: ['npm', 'test'] })).toBe('npm test');
   expect(commandOf({ command: 3 })).toBeUndefined();
   expect(summaryOf({ limit: 3, pattern: 'a.*b' })).toBe('a.*b');
+  expect(summaryOf({ path: 'src', pattern: 'a.*b' })).toBe('a.*b');
   expect(summaryOf({ todos: [1] })).toBe('{"todos":[1]}');
   expect(summaryOf({ other: 'first text' })).toBe('first text');
   expect(summaryOf({})).toBe('');
