@@ -1,5 +1,4 @@
 import { constants } from 'node:buffer';
-import { randomBytes } from 'node:crypto';
 import { fsync, renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -10,6 +9,7 @@ import { makeDirectorySync, makeNamedDirectorySync } from './files/make-director
 import { writeNew } from './files/new-file.ts';
 import { isNoFile, openSafeHandle } from './files/safe-open.ts';
 import { syncDirectory } from './files/sync-directory.ts';
+import { tempMark } from './files/temp-mark.ts';
 import { checkLease } from './lease-guard.ts';
 
 const syncFile = promisify(fsync);
@@ -40,7 +40,7 @@ export async function replaceFile(path: string, content: Content): Promise<void>
  */
 export async function replaceFiles(dir: string, files: readonly Replacement[]): Promise<void> {
   // Two writers of one file, in this process or in two that both have the pid 1, have a temporary file each.
-  const mark = `${process.pid}-${randomBytes(4).toString('hex')}`;
+  const mark = `${process.pid}-${tempMark()}`;
   const temps = files.map(({ name, content }) => ({
     content,
     path: join(dir, name),

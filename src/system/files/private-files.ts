@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { constants, fsync, renameSync } from 'node:fs';
 import { access, chmod, lstat, mkdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -9,6 +8,7 @@ import { checkLease } from '../lease-guard.ts';
 import { lstatIfPresent, namesIn } from '../optional-files.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from './modes.ts';
 import { syncDirectory } from './sync-directory.ts';
+import { tempMark } from './temp-mark.ts';
 
 const syncFile = promisify(fsync);
 
@@ -64,7 +64,7 @@ export async function writePrivateFile(path: string, text: string): Promise<void
  */
 export async function replacePrivateFile(path: string, text: string): Promise<void> {
   const dir = dirname(path);
-  const temp = join(dir, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  const temp = join(dir, `.${basename(path)}.${tempMark()}.tmp`);
   try {
     await writePrivateFile(temp, text);
     // The sync may have taken long, and this process may have been stopped meanwhile.

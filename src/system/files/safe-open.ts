@@ -50,7 +50,7 @@ export async function openSafe(path: string, access: Access, mode: number = file
   const fd = await openFile(path, FLAGS[access], mode).catch((error: unknown) => {
     throw explained(error, path);
   });
-  return checked(fd, path, mode);
+  return isNewPrivate(access, mode) ? fd : checked(fd, path, mode);
 }
 
 /** `openSafe` without waiting for other work of this thread. */
@@ -61,7 +61,7 @@ export function openSafeSync(path: string, access: Access, mode: number = PRIVAT
   } catch (error) {
     throw explained(error, path);
   }
-  return checked(fd, path, mode);
+  return isNewPrivate(access, mode) ? fd : checked(fd, path, mode);
 }
 
 /** `openSafe` for a file that is read or rewritten in pieces. */
@@ -132,6 +132,11 @@ function createSync(path: string): number {
     rmSync(path, { force: true });
     return openSafeSync(path, 'wx');
   }
+}
+
+/** This call has made it, so it is a file; and no umask takes a permission that the setting gives. */
+function isNewPrivate(access: Access, mode: number): boolean {
+  return (access === 'wx' || access === 'ax') && mode === PRIVATE_FILE;
 }
 
 function checked(fd: number, path: string, mode: number): number {
