@@ -1,6 +1,7 @@
 import type { VNode } from 'preact';
 import type { Stats, StatsRow } from '../../../client/api/shapes.ts';
 import { read } from '../data/api.ts';
+import { inTurn } from '../data/in-turn.ts';
 import { useResource } from '../data/resource.ts';
 import { amount } from '../ui/format.ts';
 import { Status } from '../ui/status.tsx';
@@ -39,7 +40,7 @@ function Facet({ group, q, opened, onSearch }: FacetsProps & { readonly group: G
   const others = withValues(q, group, []);
   const { state } = useResource([others], async (abort) => {
     await opened;
-    return read<Stats>('/stats', { q: others, group_by: group }, abort);
+    return inTurn(() => read<Stats>('/stats', { q: others, group_by: group }, abort), abort);
   });
   const chosen = valuesOf(q, group);
   const rows = (state.value.value?.rows ?? [])
