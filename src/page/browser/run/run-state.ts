@@ -11,7 +11,7 @@ const SPANS_A_MS = 50;
 /** A run that ended so long ago was over, and its lines were in their last order, before the page asked for them. */
 const LONG_OVER_MS = 60_000;
 
-/** What the lines of the output are told. */
+/** What the lines of the output receive from the stream. */
 export interface LineNews {
   /** There are new lines. */
   line(): void;
