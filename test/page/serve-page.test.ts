@@ -41,9 +41,18 @@ test('each address of a view answers with the page, and a policy that lets nothi
 
 test('each file that the page names is there, may be kept, and comes packed to those who take that', async () => {
   const port = await listen(servePage());
-  const { text } = await ask(port, '/');
-  const names = [...text.matchAll(/(?:src|href)="\.\/(assets\/[^"]+)"/g)].map(([, name]) => name);
-  expect(names.length).toBeGreaterThan(1);
+  const names = new Set<string>();
+  for (const path of [
+    '/',
+    '/tasks/task-1',
+    '/workflows',
+    '/workflows/w-1',
+    '/deliveries',
+    '/numbers',
+    '/health',
+  ])
+    for (const name of filesIn((await ask(port, path)).text)) names.add(name);
+  expect(names.size).toBeGreaterThan(8);
   for (const name of names) {
     const plain = await ask(port, `/${name}`);
     expect([name, plain.status, plain.headers['content-encoding']]).toEqual([name, 200, undefined]);
@@ -68,6 +77,28 @@ test.each([
   const [name] = /assets\/[^"]+\.js/.exec((await ask(port, '/')).text) ?? [];
   const got = await ask(port, `/${name}`, { headers: { 'accept-encoding': accepted } });
   expect([got.status, got.headers['content-encoding']]).toEqual([200, encoding]);
+});
+
+test('the document names the scripts of its view, and no others', async () => {
+  const port = await listen(servePage());
+  const scripts = async (path: string): Promise<readonly string[]> =>
+    filesIn((await ask(port, path)).text).filter((name) => name.endsWith('.js'));
+  const common = await scripts('/');
+  for (const [path, view] of [
+    ['/tasks/task-1', 'run-view'],
+    ['/workflows', 'workflows-view'],
+    ['/workflows/w-1', 'workflow-view'],
+    ['/deliveries', 'deliveries-view'],
+    ['/numbers', 'numbers-view'],
+    ['/health', 'health-view'],
+  ] as const) {
+    const own = (await scripts(path)).filter((name) => !common.includes(name));
+    expect(own.filter((name) => name.includes('-view'))).toEqual([expect.stringMatching(`^assets/${view}-`)]);
+    // What it imports is named too: else the browser finds it later.
+    const { text } = await ask(port, `/${own.find((name) => name.includes(view))}`);
+    for (const [, name] of text.matchAll(/\bfrom\s*["'`]\.\/([^"'`]+)["'`]/g))
+      expect([...common, ...own]).toContain(`assets/${name}`);
+  }
 });
 
 test('there are no other files', async () => {
@@ -158,3 +189,7 @@ test('the built page is the one of the sources', async () => {
   expect(document).toContain('<base href="/"');
   expect(document).toContain('name="tasktrail-api" content="/api"');
 });
+
+function filesIn(document: string): readonly string[] {
+  return [...document.matchAll(/(?:src|href)="\.\/(assets\/[^"]+)"/g)].map(([, name]) => name ?? '');
+}

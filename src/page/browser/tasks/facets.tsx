@@ -3,6 +3,7 @@ import type { VNode } from 'preact';
 import { useRef } from 'preact/hooks';
 import type { Facets as Counted } from '../../../client/api/shapes.ts';
 import { read } from '../data/api.ts';
+import { inTurn } from '../data/in-turn.ts';
 import { useResource } from '../data/resource.ts';
 import { amount } from '../ui/format.ts';
 import { Status } from '../ui/status.tsx';
@@ -30,7 +31,7 @@ export interface FacetsProps {
 export function Facets({ q, opened, onSearch }: FacetsProps): VNode {
   const { state } = useResource([q], async (abort) => {
     await opened;
-    return read<Counted>('/facets', { q, of: FIELDS.join(',') }, abort);
+    return inTurn(() => read<Counted>('/facets', { q, of: FIELDS.join(',') }, abort), abort);
   });
   return (
     <aside class="facets" aria-label="Filters">

@@ -1,6 +1,7 @@
 import type { VNode } from 'preact';
 import type { Stats } from '../../../client/api/shapes.ts';
 import { read } from '../data/api.ts';
+import { inTurn } from '../data/in-turn.ts';
 import { useResource } from '../data/resource.ts';
 import { count } from '../ui/format.ts';
 import { valuesOf } from './query.ts';
@@ -27,7 +28,8 @@ export function Weeks({
   const isBounded = valuesOf(q, 'since').length > 0;
   const { state } = useResource([q], async (abort) => {
     await opened;
-    return read<Stats>('/stats', { q, group_by: 'day', ...(!isBounded && { since: `${DAYS}d` }) }, abort);
+    const query = { q, group_by: 'day', ...(!isBounded && { since: `${DAYS}d` }) };
+    return inTurn(() => read<Stats>('/stats', query, abort), abort);
   });
   const stats = state.value.value;
   if (stats === undefined) return null;

@@ -13,6 +13,15 @@ import { type LinePages, PAGE_LINES } from './line-pages.ts';
 const STEP_MS = 100;
 const STEPS_MAX = 100;
 
+/** Steps in which the line stayed in the window and all around it was loaded, before it is left alone. */
+const CALM_STEPS = 3;
+
+interface Jump {
+  readonly number: number;
+  calm: number;
+  isCentered: boolean;
+}
+
 export interface LineJump {
   readonly body: RefObject<HTMLElement | null>;
   readonly pages: LinePages;
@@ -27,31 +36,44 @@ export function useLineJump({ body, pages, virtualizer, isFollowing, target, fol
   show(number: number): void;
   stop(): void;
 } {
-  const jump = useRef<number | undefined>(undefined);
+  const jump = useRef<Jump | undefined>(undefined);
+  const stop = (): void => {
+    jump.current = undefined;
+  };
   // Each time something was drawn: the line may be there now.
-  useLayoutEffect(() => arrive(body.current, jump, pages));
-  const step = (number: number, left: number): void => {
-    if (jump.current !== number) return;
-    arrive(body.current, jump, pages);
-    const index = Math.floor(shownWith(number, pages) / PAGE_LINES);
+  useLayoutEffect(() => void arrive(body.current, jump.current, pages));
+  useEffect(() => {
+    const moves = ['wheel', 'touchmove', 'pointerdown', 'keydown'];
+    for (const move of moves) addEventListener(move, stop, { capture: true, passive: true });
+    return () => {
+      for (const move of moves) removeEventListener(move, stop, { capture: true });
+    };
+  }, []);
+  const step = (own: Jump, left: number): void => {
+    if (jump.current !== own) return;
+    const hasArrived = arrive(body.current, own, pages);
+    // Pages around it that come later push it away again.
+    own.calm = hasArrived && body.current?.querySelector('.page-place') === null ? own.calm + 1 : 0;
+    const index = Math.floor(shownWith(own.number, pages) / PAGE_LINES);
     const offset = virtualizer.getOffsetForIndex(index, 'start');
-    if (left === 0) jump.current = undefined;
-    if (jump.current !== number || offset === undefined) return;
-    if (Math.abs(scrollY - offset[0]) > 1) scrollTo(0, offset[0]);
-    setTimeout(() => step(number, left - 1), STEP_MS);
+    if (left === 0 || own.calm > CALM_STEPS || offset === undefined) {
+      stop();
+      return;
+    }
+    if (!hasArrived && Math.abs(scrollY - offset[0]) > 1) scrollTo(0, offset[0]);
+    setTimeout(() => step(own, left - 1), STEP_MS);
   };
   return {
     show: (number) => {
       isFollowing.value = false;
       target.value = number;
-      jump.current = number;
+      const own = { number, calm: 0, isCentered: false };
+      jump.current = own;
       // The line may be one of a sub-agent.
       if (folded.peek().size > 0) folded.value = new Set();
-      step(number, STEPS_MAX);
+      step(own, STEPS_MAX);
     },
-    stop: () => {
-      jump.current = undefined;
-    },
+    stop,
   };
 }
 
@@ -109,16 +131,15 @@ function shownWith(number: number, pages: LinePages): number {
   return (pages.pairs.callOf(line) ?? line).number;
 }
 
-/** Scrolls to the line that was asked for, once it is drawn. */
-function arrive(root: Element | null, jump: { current: number | undefined }, pages: LinePages): void {
-  if (jump.current === undefined) return;
-  const element = elementOf(root, jump.current) ?? elementOf(root, shownWith(jump.current, pages));
-  if (element === null) return;
-  jump.current = undefined;
-  const center = (): void => element.scrollIntoView({ block: 'center' });
-  center();
-  // What is around it gets its height now.
-  requestAnimationFrame(() => requestAnimationFrame(center));
+/** Scrolls to the line that was asked for, when it is drawn and not in the window. Whether it is drawn. */
+function arrive(root: Element | null, jump: Jump | undefined, pages: LinePages): boolean {
+  if (jump === undefined) return false;
+  const element = elementOf(root, jump.number) ?? elementOf(root, shownWith(jump.number, pages));
+  if (element === null) return false;
+  const { top, bottom } = element.getBoundingClientRect();
+  if (!jump.isCentered || top > innerHeight || bottom < 0) element.scrollIntoView({ block: 'center' });
+  jump.isCentered = true;
+  return true;
 }
 
 async function numberOfHash(hash: string, pages: LinePages): Promise<number | undefined> {
