@@ -21,34 +21,46 @@ export function SearchBox({ q, onSearch, onFound }: SearchBoxProps): VNode {
   const text = useSignal(q);
   const list = useSignal<readonly Suggestion[]>([]);
   const chosen = useSignal(-1);
+  const isSuggesting = useSignal(false);
   const input = useRef<HTMLInputElement>(null);
   /** What was pasted is looked up: until then its text is no query. */
   const finding = useSignal<AbortController | undefined>(undefined);
+  /** The query that was searched while more was typed: it takes no letter away. */
+  const sent = useRef(q);
   useEffect(() => {
     // A facet or the history has changed the query.
-    if (text.value.trim() !== q) text.value = q;
+    if (q !== sent.current && text.value.trim() !== q) text.value = q;
+    sent.current = q;
   }, [q]);
   useSignalEffect(() => {
     const wanted = text.value.trim();
     // A value that is half typed finds nothing yet.
-    const isHalf = list.value.length > 0 && lastPart(text.value).includes(':');
+    const last = lastPart(text.value);
+    const isHalf =
+      last.endsWith(':') || (last.includes(':') && (isSuggesting.value || list.value.length > 0));
     const timer = setTimeout(() => {
-      if (wanted !== q && !isHalf && finding.value === undefined) onSearch(wanted, true);
+      if (wanted === q || isHalf || finding.value !== undefined) return;
+      sent.current = wanted;
+      onSearch(wanted, true);
     }, REST_MS);
     return () => clearTimeout(timer);
   });
   useSignalEffect(() => {
     const typed = text.value;
     const abort = new AbortController();
+    isSuggesting.value = document.activeElement === input.current;
     if (document.activeElement === input.current) {
       suggest(typed, abort.signal).then(
         (found) => {
           if (abort.signal.aborted) return;
+          isSuggesting.value = false;
           list.value = found;
           chosen.value = -1;
         },
         () => {
+          if (abort.signal.aborted) return;
           // Without suggestions the query works as well.
+          isSuggesting.value = false;
           list.value = [];
         },
       );

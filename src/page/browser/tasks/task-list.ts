@@ -79,6 +79,8 @@ export class TaskList {
       });
     } catch (error) {
       if (this.#abort.signal.aborted) return;
+      // The stream of a query with a mistake would be asked for again and again.
+      if (asApiError(error).status === 400) this.#stop?.();
       batch(() => {
         this.error.value = asApiError(error);
         this.isLoading.value = false;
