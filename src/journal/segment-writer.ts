@@ -144,6 +144,7 @@ export class SegmentWriter {
 
   /** Writes the waiting entries. Reports a failure to `onState`. */
   flush(): void {
+    this.#seenMs = 0;
     if (!this.#closed) this.#write();
   }
 
@@ -240,6 +241,7 @@ export class SegmentWriter {
       onState(`cannot write to the journal in ${directory}: ${messageOf(error)}. ${adviceOn(error)}`);
       // A broken disk may be mounted again meanwhile, which an open file hinders: the next try makes another segment.
       if (!FULL.has(errnoOf(error) ?? '')) this.#finish();
+      this.#seenMs = 0;
       this.#retryLater();
     }
   }
@@ -330,8 +332,8 @@ export class SegmentWriter {
   }
 
   /**
-   * The open file, or a new one when it was deleted or claimed: no reader would see a write to it. Looks once a millisecond, by
-   * the clock that goes on while a process or a machine is stopped: a segment is claimed only after seconds without a sign of life.
+   * The open file, or a new one when it was deleted or claimed: no reader would see a write to it. Ticks look once a millisecond, by
+   * the clock that goes on while a process or a machine is stopped: a segment is claimed after seconds without a sign of life.
    */
   #openFile(): File {
     const now = Date.now();

@@ -59,8 +59,6 @@ test.each(['deleted', 'claimed'])(
     append(writer, 1);
     writer.flush();
     const path = appended[0]?.path ?? '';
-    // The place of a file is looked at once a millisecond.
-    for (const writtenMs = Date.now(); Date.now() === writtenMs; );
     if (how === 'deleted') unlinkSync(path);
     else renameSync(path, join(directory, '..', 'claimed'));
     append(writer, 2);
@@ -86,6 +84,18 @@ test('ticks share memory, and each writes its own bytes', async () => {
   const lines = readFileSync(join(directory, name), 'utf8').split('\n').slice(2, -1);
   expect(lines.slice(0, -1).map((line) => JSON.parse(line.slice(1)))).toEqual(texts);
   expect(lines.at(-1)).toHaveLength(300_003);
+});
+
+test('a segment that was claimed while the process stood still is not written to in the next tick', async () => {
+  const { directory, writer, appended } = await openWriter();
+  append(writer, 1);
+  await nextTick();
+  renameSync(appended[0]?.path ?? '', join(directory, '..', 'claimed'));
+  for (const claimedMs = Date.now(); Date.now() === claimedMs; );
+  append(writer, 2);
+  await nextTick();
+  expect(readFileSync(join(directory, '..', 'claimed'), 'utf8')).not.toContain('"n":2');
+  expect(readFileSync(appended[1]?.path ?? '', 'utf8')).toContain('L{"n":2}');
 });
 
 test('close writes the waiting entries, and later ones are dropped', async () => {
