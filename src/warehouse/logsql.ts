@@ -83,7 +83,8 @@ export function storedId(id: string): string {
 export function givenId(stored: string): string {
   const bytes = Buffer.alloc(Math.floor(stored.length / 2));
   for (let index = 0; index < bytes.length; index += 1)
-    bytes[index] = LETTERS.indexOf(stored.charAt(2 * index)) * 16 + LETTERS.indexOf(stored.charAt(2 * index + 1));
+    bytes[index] =
+      LETTERS.indexOf(stored.charAt(2 * index)) * 16 + LETTERS.indexOf(stored.charAt(2 * index + 1));
   return bytes.toString();
 }
 

@@ -37,7 +37,11 @@ export async function readSummary(logs: VictoriaLogs, taskId: string): Promise<T
     ),
     kinds: new Set(rows.map(({ kind = '' }) => kind)),
     firstTimestamp: firsts.length === 0 ? null : isoFromMs(Math.min(...firsts)),
-    latest: rows.map(({ latest }) => arrivalOf({ _time: latest })).sort().at(-1) ?? '',
+    latest:
+      rows
+        .map(({ latest }) => arrivalOf({ _time: latest }))
+        .sort()
+        .at(-1) ?? '',
     rows: rows.reduce((sum, row) => sum + Number(row.rows), 0),
   };
 }

@@ -143,12 +143,13 @@ export class FlowView {
     let count = 0;
     for (let after: Place | undefined; ; ) {
       const { rows, isEnd } = await this.#plan({ after });
+      /** Repeats stand behind each other, and between them lines of other senders. */
+      const known = new Set<string>();
       for (const row of rows) {
-        const place: Place = { at: Number(row.at), id: row.id ?? '' };
-        const isRepeat = after?.at === place.at && after.id === place.id;
-        after = place;
-        if (isRepeat || this.#dropped.has(keyOf(row))) continue;
-        if (count === number) return place;
+        after = { at: Number(row.at), id: row.id ?? '' };
+        if (known.has(keyOf(row)) || this.#dropped.has(keyOf(row))) continue;
+        known.add(keyOf(row));
+        if (count === number) return after;
         count += 1;
       }
       if (isEnd) return undefined;
