@@ -1,8 +1,8 @@
 import { higherSender, type Sender } from '../model/sender.ts';
 import { isoFromMs } from '../model/time.ts';
+import { arrivalOf } from './arrival.ts';
 import type { VictoriaLogs } from './client.ts';
 import { type RowKind, rowsOfUnit } from './logsql.ts';
-import { arrivalOf } from './rows.ts';
 
 /** The kinds that are files of a task elsewhere. */
 export const TASK_KINDS: readonly RowKind[] = ['stage', 'output', 'fact', 'span'];

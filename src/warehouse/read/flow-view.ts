@@ -2,9 +2,11 @@ import { parseObject } from '../../model/json.ts';
 import { compareMarks, isMark } from '../../model/sender.ts';
 import type { TaskLine } from '../../project/change.ts';
 import { TaskTelemetry } from '../../store/write/task/task-telemetry.ts';
+import { arrivalOf } from '../arrival.ts';
 import type { Row, VictoriaLogs } from '../client.ts';
-import { givenId, inRange, isOneOf, type Place, type RowKind, rowsOfUnit } from '../logsql.ts';
-import { arrivalOf, LINE_FIELDS, LineCollector, type ReadLine } from '../rows.ts';
+import { givenId, inRange, type Place } from '../line-order.ts';
+import { isOneOf, type RowKind, rowsOfUnit } from '../logsql.ts';
+import { LINE_FIELDS, LineCollector, type ReadLine } from '../rows.ts';
 
 /** Ids of one query: its text is at most 16 KiB long. */
 const IDS_MAX = 50;

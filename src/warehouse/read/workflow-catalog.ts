@@ -10,9 +10,10 @@ import { summaryOf, type WorkflowSummary } from '../../store/read/records/workfl
 import { type StoredRecord, workflowRecord } from '../../store/read/stored-record.ts';
 import { parseFact } from '../../store/workflow-fact-line.ts';
 import { mapBounded } from '../../system/files/map-bounded.ts';
+import { arrivalOf } from '../arrival.ts';
 import type { VictoriaLogs } from '../client.ts';
 import { rowsOfKinds, rowsOfUnit } from '../logsql.ts';
-import { arrivalOf, LINE_FIELDS, type ReadLine, readLines } from '../rows.ts';
+import { LINE_FIELDS, type ReadLine, readLines } from '../rows.ts';
 
 /** About 1,500 bytes each, so at most 30 MB. */
 const SUMMARIES_MAX = 20_000;

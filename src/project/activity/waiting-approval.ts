@@ -1,4 +1,4 @@
-import type { WorkflowFold } from './workflow-fold.ts';
+import type { WorkflowFold } from '../workflow-fold.ts';
 
 /** An approval, or an input, that a workflow waits for. */
 export interface Approval {
