@@ -22,6 +22,7 @@ export interface Settings extends OtelSettings, S3Settings {
   readonly TASK_LOGS_JOURNAL_FULL: JournalFull;
   readonly TASK_LOGS_ENABLED: boolean;
   readonly TASK_LOGS_STORE: boolean;
+  readonly TASK_LOGS_STORE_URL: string | undefined;
   readonly TASK_LOGS_EMIT_WORKFLOW_EVENTS: boolean;
   readonly TASK_LOGS_TRUST_PROJECT_CONFIG: boolean;
   readonly TASK_LOGS_RETENTION_DAYS: number;
@@ -40,7 +41,6 @@ export interface Settings extends OtelSettings, S3Settings {
   readonly GITHUB_TOKEN: string | undefined;
   readonly GITHUB_API_URL: string | undefined;
   readonly REDIS_URL: string | undefined;
-  readonly TASK_LOGS_STORE_URL: string | undefined;
   readonly TASK_LOGS_CONCURRENCY: number;
   readonly TASK_LOGS_ATTEMPTS: number;
   readonly TASK_LOGS_AGENT_COMMAND: readonly string[] | undefined;
@@ -119,6 +119,16 @@ export const SETTINGS: SettingTable<Settings> = {
     group: 'Recording',
     sentence: '`false`: this process never writes the files of tasks, it only sends records.',
     field: 'store',
+  },
+  TASK_LOGS_STORE_URL: {
+    kind: STORE_ADDRESS,
+    default: undefined,
+    defaultText: 'the files of the log directory',
+    group: 'Recording',
+    sentence:
+      'Where `tasktrail serve` keeps records instead: a VictoriaLogs that any number of such services share; see [beyond one machine](scale.md).',
+    flag: '--store',
+    field: 'storeUrl',
   },
   TASK_LOGS_EMIT_WORKFLOW_EVENTS: {
     kind: BOOLEAN,
@@ -266,16 +276,6 @@ export const SETTINGS: SettingTable<Settings> = {
     sentence: 'The Redis that holds the queue, with user, password and database if it needs them.',
     mayBeInFile: true,
     field: 'redisUrl',
-  },
-  TASK_LOGS_STORE_URL: {
-    kind: STORE_ADDRESS,
-    default: undefined,
-    defaultText: 'the files of the log directory',
-    group: 'Queue and agents',
-    sentence:
-      'Where `tasktrail serve` keeps records instead: a VictoriaLogs that any number of such services share; see [beyond one machine](scale.md).',
-    flag: '--store',
-    field: 'storeUrl',
   },
   TASK_LOGS_CONCURRENCY: {
     kind: count('tasks'),

@@ -198,7 +198,7 @@ function createWebhooks(
 }
 
 /** Writes what no answer says. */
-export function errorLog(log: (line: string) => void): (error: unknown) => void {
+function errorLog(log: (line: string) => void): (error: unknown) => void {
   return (error) => log(`unexpected error: ${stackOf(error)}`);
 }
 

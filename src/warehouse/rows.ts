@@ -1,7 +1,9 @@
 import { isMark, type Sender, type SenderMark } from '../model/sender.ts';
 import { firstOfText } from '../model/text.ts';
+import { arrivalOf } from './arrival.ts';
 import type { Row } from './client.ts';
-import { APP, givenId, type RowKind, shardOf, storedId } from './logsql.ts';
+import { givenId, storedId } from './line-order.ts';
+import { APP, type RowKind, shardOf } from './logsql.ts';
 
 /** A line as it is given to VictoriaLogs. */
 export interface NewLine {
@@ -41,30 +43,6 @@ const PART_UNITS = 49_152;
 
 /** Fields that `readLines` needs. */
 export const LINE_FIELDS = '_time, kind, unit, id, at, sender, part, parts, reported, name, _msg';
-
-/** Gives each line a time of its own, so that the order in which lines came is kept. */
-export class ArrivalClock {
-  readonly #now: () => number;
-  #last = 0n;
-
-  /** `now`: milliseconds since the epoch. */
-  constructor(now: () => number) {
-    this.#now = now;
-  }
-
-  /** Nanoseconds since the epoch. */
-  next(): string {
-    const now = BigInt(Math.trunc(this.#now())) * 1_000_000n;
-    this.#last = now > this.#last ? now : this.#last + 1n;
-    return String(this.#last);
-  }
-}
-
-/** When a row came: RFC 3339 with nine digits, which VictoriaLogs leaves out where they are zero, so that texts are in the order of time. */
-export function arrivalOf({ _time: time = '' }: Row): string {
-  const [seconds = '', digits = ''] = time.replace('Z', '').split('.');
-  return seconds === '' ? '' : `${seconds}.${digits.padEnd(9, '0')}Z`;
-}
 
 /** The rows of a line, one JSON object each, with their newlines. */
 export function rowsOf(line: NewLine, arrivedNs: string): string {

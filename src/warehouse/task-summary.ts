@@ -1,8 +1,8 @@
 import { higherSender, type Sender } from '../model/sender.ts';
 import { isoFromMs } from '../model/time.ts';
+import { arrivalOf } from './arrival.ts';
 import type { VictoriaLogs } from './client.ts';
 import { type RowKind, rowsOfUnit } from './logsql.ts';
-import { arrivalOf } from './rows.ts';
 
 /** The kinds that are files of a task elsewhere. */
 export const TASK_KINDS: readonly RowKind[] = ['stage', 'output', 'fact', 'span'];
@@ -37,7 +37,11 @@ export async function readSummary(logs: VictoriaLogs, taskId: string): Promise<T
     ),
     kinds: new Set(rows.map(({ kind = '' }) => kind)),
     firstTimestamp: firsts.length === 0 ? null : isoFromMs(Math.min(...firsts)),
-    latest: rows.map(({ latest }) => arrivalOf({ _time: latest })).sort().at(-1) ?? '',
+    latest:
+      rows
+        .map(({ latest }) => arrivalOf({ _time: latest }))
+        .sort()
+        .at(-1) ?? '',
     rows: rows.reduce((sum, row) => sum + Number(row.rows), 0),
   };
 }

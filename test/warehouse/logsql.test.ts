@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { givenId, inRange, is, isOneOf, quoted, rowsOfUnit, shardOf, storedId } from '../../src/warehouse/logsql.ts';
+import { givenId, inRange, storedId } from '../../src/warehouse/line-order.ts';
+import { is, isOneOf, quoted, rowsOfUnit, shardOf } from '../../src/warehouse/logsql.ts';
 import { fc } from '../support/fast-check.ts';
 
 /** One string of Go, from its first quote to its last: nothing in it ends it early. */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
+import { ArrivalClock } from '../../src/warehouse/arrival.ts';
 import type { Row } from '../../src/warehouse/client.ts';
-import { ArrivalClock, type NewLine, readLines, rowsOf } from '../../src/warehouse/rows.ts';
+import { type NewLine, readLines, rowsOf } from '../../src/warehouse/rows.ts';
 import { fc } from '../support/fast-check.ts';
 
 /** VictoriaLogs leaves out longer rows by default. */

@@ -12,7 +12,7 @@ import { type HttpService, listen } from '../listen.ts';
 import { ReasonLines } from '../reason-lines.ts';
 import { ServiceMetrics } from '../service-metrics.ts';
 import { startTelemetry } from '../telemetry.ts';
-import { type CreateExpress, errorLog, loadExpress, mountReading } from '../web-app.ts';
+import { type CreateExpress, loadExpress, mountReading } from '../web-app.ts';
 
 /** Milliseconds for requests in flight at shutdown: of REST, then of the receiver. */
 const HTTP_DEADLINE_MS = 1_000;
@@ -126,7 +126,7 @@ async function openHttp({
     sendProblem(res, new TasktrailError('ERR_NOT_CONFIGURED', what));
   });
   const { closeStreams } = mountReading(app, {
-    ...{ config, books, onError: errorLog(log) },
+    ...{ config, books, onError: (error) => log(`unexpected error: ${messageOf(error)}`) },
     reader: warehouseReader({ logs }),
     readMetrics: () => metrics.readText(),
   });

@@ -1,6 +1,11 @@
 import { type JsonObject, parseObject } from '../../model/json.ts';
-import { isRunning, runningActivity, saidWait, type TaskActivity } from '../../project/running-task.ts';
-import type { Approval } from '../../project/waiting-approval.ts';
+import {
+  isRunning,
+  runningActivity,
+  saidWait,
+  type TaskActivity,
+} from '../../project/activity/running-task.ts';
+import type { Approval } from '../../project/activity/waiting-approval.ts';
 import { unlessUnreadable } from '../file-errors.ts';
 import { taskFile } from '../layout.ts';
 import { lstatStored, openStored } from '../stored-file.ts';

@@ -4,7 +4,7 @@ import { TasktrailError } from '../../errors.ts';
 import { isWorkflowId } from '../../model/ids.ts';
 import type { JsonObject, JsonValue } from '../../model/json.ts';
 import type { WorkflowLevel } from '../../model/workflow.ts';
-import { type Approval, waitOf } from '../../project/waiting-approval.ts';
+import { type Approval, waitOf } from '../../project/activity/waiting-approval.ts';
 import { gzipPath } from '../compress.ts';
 import { unlessUnreadable } from '../file-errors.ts';
 import { OWN_NAMES, taskDir, taskFile } from '../layout.ts';

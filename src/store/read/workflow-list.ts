@@ -11,7 +11,7 @@ import {
   type WorkflowPage,
   type WorkflowQuery,
 } from '../../model/workflow.ts';
-import { waitOf } from '../../project/waiting-approval.ts';
+import { waitOf } from '../../project/activity/waiting-approval.ts';
 import { mapBounded } from '../../system/files/map-bounded.ts';
 import { unlessUnreadable } from '../file-errors.ts';
 import { WORKFLOW_FILES } from '../layout.ts';

@@ -2,9 +2,11 @@ import { parseObject } from '../../model/json.ts';
 import { compareMarks, isMark } from '../../model/sender.ts';
 import type { TaskLine } from '../../project/change.ts';
 import { TaskTelemetry } from '../../store/write/task/task-telemetry.ts';
+import { arrivalOf } from '../arrival.ts';
 import type { Row, VictoriaLogs } from '../client.ts';
-import { givenId, inRange, isOneOf, type Place, type RowKind, rowsOfUnit } from '../logsql.ts';
-import { arrivalOf, LINE_FIELDS, LineCollector, type ReadLine } from '../rows.ts';
+import { givenId, inRange, type Place } from '../line-order.ts';
+import { isOneOf, type RowKind, rowsOfUnit } from '../logsql.ts';
+import { LINE_FIELDS, LineCollector, type ReadLine } from '../rows.ts';
 
 /** Ids of one query: its text is at most 16 KiB long. */
 const IDS_MAX = 50;
@@ -143,12 +145,13 @@ export class FlowView {
     let count = 0;
     for (let after: Place | undefined; ; ) {
       const { rows, isEnd } = await this.#plan({ after });
+      /** Repeats stand behind each other, and between them lines of other senders. */
+      const known = new Set<string>();
       for (const row of rows) {
-        const place: Place = { at: Number(row.at), id: row.id ?? '' };
-        const isRepeat = after?.at === place.at && after.id === place.id;
-        after = place;
-        if (isRepeat || this.#dropped.has(keyOf(row))) continue;
-        if (count === number) return place;
+        after = { at: Number(row.at), id: row.id ?? '' };
+        if (known.has(keyOf(row)) || this.#dropped.has(keyOf(row))) continue;
+        known.add(keyOf(row));
+        if (count === number) return after;
         count += 1;
       }
       if (isEnd) return undefined;

@@ -1,7 +1,7 @@
 import { TasktrailError } from '../../errors.ts';
 import type { FlowWindow, WindowQuery } from '../../model/task-reading.ts';
 import { isName } from '../../store/read/window/line-name.ts';
-import { type Place, storedId } from '../logsql.ts';
+import { type Place, storedId } from '../line-order.ts';
 import type { FlowLine, FlowView } from './flow-view.ts';
 
 /** As of files: a window ends before this many bytes of lines. A longer line is a window of its own. */

@@ -1,7 +1,7 @@
 import { type JsonObject, type JsonValue, parseObject } from '../../model/json.ts';
 import type { WorkflowLevel } from '../../model/workflow.ts';
-import { isRunning, runningActivity, saidWait } from '../../project/running-task.ts';
-import { type Approval, waitOf } from '../../project/waiting-approval.ts';
+import { isRunning, runningActivity, saidWait } from '../../project/activity/running-task.ts';
+import { type Approval, waitOf } from '../../project/activity/waiting-approval.ts';
 import type { VictoriaLogs } from '../client.ts';
 import { rowsOfUnit } from '../logsql.ts';
 import { FlowView } from './flow-view.ts';

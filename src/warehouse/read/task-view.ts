@@ -9,9 +9,10 @@ import { redactJson } from '../../redact/redact.ts';
 import { isFactLine } from '../../store/write/lines/fact-line.ts';
 import { type FoldedDocuments, foldedDocuments } from '../../store/write/task/folded-documents.ts';
 import { TaskTelemetry } from '../../store/write/task/task-telemetry.ts';
+import { arrivalOf } from '../arrival.ts';
 import type { VictoriaLogs } from '../client.ts';
 import { rowsOfUnit } from '../logsql.ts';
-import { arrivalOf, LINE_FIELDS, readLines } from '../rows.ts';
+import { LINE_FIELDS, readLines } from '../rows.ts';
 import { readSummary, type TaskSummary } from '../task-summary.ts';
 
 /** As in files: after an end, spans may still be in transit, and a task has settled after this much quiet. */

@@ -4,16 +4,17 @@ import { type JsonObject, parseObject } from '../../model/json.ts';
 import { sha256 } from '../../model/sha256.ts';
 import { readIso } from '../../model/time.ts';
 import type { StoredWorkflow, WorkflowDocument, WorkflowWait } from '../../model/workflow.ts';
-import { waitOf } from '../../project/waiting-approval.ts';
+import { waitOf } from '../../project/activity/waiting-approval.ts';
 import { WorkflowFold } from '../../project/workflow-fold.ts';
 import { redactJson } from '../../redact/redact.ts';
 import { summaryOf, type WorkflowSummary } from '../../store/read/records/workflow-summary.ts';
 import { type StoredRecord, workflowRecord } from '../../store/read/stored-record.ts';
 import { parseFact } from '../../store/workflow-fact-line.ts';
 import { mapBounded } from '../../system/files/map-bounded.ts';
+import { arrivalOf } from '../arrival.ts';
 import type { VictoriaLogs } from '../client.ts';
 import { rowsOfKinds, rowsOfUnit } from '../logsql.ts';
-import { arrivalOf, LINE_FIELDS, type ReadLine, readLines } from '../rows.ts';
+import { LINE_FIELDS, type ReadLine, readLines } from '../rows.ts';
 
 /** About 1,500 bytes each, so at most 30 MB. */
 const SUMMARIES_MAX = 20_000;

@@ -10,7 +10,8 @@ import type { Standing } from '../../store/write/batch/admission.ts';
 import { isFactLine } from '../../store/write/lines/fact-line.ts';
 import { hasSent } from '../../store/write/lines/sent-line.ts';
 import type { VictoriaLogs } from '../client.ts';
-import { givenId, isOneOf, type RowKind, rowsOfUnit, storedId } from '../logsql.ts';
+import { givenId, storedId } from '../line-order.ts';
+import { isOneOf, type RowKind, rowsOfUnit } from '../logsql.ts';
 import { LINE_FIELDS, readLines } from '../rows.ts';
 import { readSummary } from '../task-summary.ts';
 

@@ -90,13 +90,8 @@ describe.skipIf('missing' in tool)('REST over VictoriaLogs', () => {
       await stores.post('traces', sample(file), 'application/json');
     await stores.pass(SETTLED_MS);
     await expectSame(stores, '/tasks');
-    for (const path of [
-      '',
-      '/logs/metadata',
-      '/logs/agent-output?limit=1000',
-      '/logs/agent-output?tail=5',
-      '/trace',
-    ])
+    // Until it has settled, the lines of files stand as they came.
+    for (const path of ['', '/logs/metadata', '/logs/input'])
       await expectSame(stores, `/tasks/task-demo${path}`);
     const end = log({
       ...{ event: 'tasktrail.task.result', id: eventId(1), atMs: 9_000_000_000 },

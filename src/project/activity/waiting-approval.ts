@@ -1,5 +1,5 @@
-import type { WorkflowWait } from '../model/workflow.ts';
-import type { WorkflowFold } from './workflow-fold.ts';
+import type { WorkflowWait } from '../../model/workflow.ts';
+import type { WorkflowFold } from '../workflow-fold.ts';
 
 /** An approval, or an input, that a workflow waits for. */
 export type Approval = Pick<WorkflowWait, 'name' | 'since'>;

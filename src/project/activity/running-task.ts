@@ -1,5 +1,5 @@
-import { type JsonObject, type JsonValue, objectOf } from '../model/json.ts';
-import { waitingIn } from './genai/waiting.ts';
+import { type JsonObject, type JsonValue, objectOf } from '../../model/json.ts';
+import { waitingIn } from '../genai/waiting.ts';
 import type { Approval } from './waiting-approval.ts';
 
 /** What a running task does, by the end of what is stored of it. Ages are seconds; null: nothing has come so far. */
