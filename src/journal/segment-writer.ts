@@ -10,7 +10,13 @@ import { checkFolders } from '../system/files/real-folders.ts';
 import { openSafeSync } from '../system/files/safe-open.ts';
 import { holdsLease } from '../system/lease-guard.ts';
 import { ownIdentity } from '../system/process-identity.ts';
-import { type JournalEntry, type SegmentHeader, sourceLine, type TelemetrySource } from './line.ts';
+import {
+  completeEntries,
+  type JournalEntry,
+  type SegmentHeader,
+  sourceLine,
+  type TelemetrySource,
+} from './line.ts';
 import { formatSegmentName } from './segment-name.ts';
 import { type FailedSync, SegmentSync, type SyncableSegment } from './segment-sync.ts';
 
@@ -198,11 +204,11 @@ export class SegmentWriter {
     this.flush();
     clearTimeout(this.#retry);
     this.#closed = true;
-    const lost = this.pendingCount - completeEntries(this.#chunk);
+    // Whole lines of a chunk that was partly written stay in the file.
+    const kept = this.#chunk ? completeEntries(this.#chunk.bytes.subarray(0, this.#chunk.written)) : 0;
+    const lost = this.pendingCount - kept;
     if (lost > 0) this.#options.onDropped('journal_full', lost);
-    // Those lines are whole, and stay in it.
-    if (this.#file !== undefined && this.#chunk?.file === this.#file)
-      this.#file.entries += completeEntries(this.#chunk);
+    if (this.#file !== undefined && this.#chunk?.file === this.#file) this.#file.entries += kept;
     this.#finish();
   }
 
@@ -390,11 +396,4 @@ function isInPlace(file: File): boolean {
     // Deleted or renamed.
     return false;
   }
-}
-
-/** Entries of a partly written chunk whose line is complete. */
-function completeEntries(chunk: Chunk | undefined): number {
-  if (chunk === undefined) return 0;
-  const lines = chunk.bytes.subarray(0, chunk.written).toString('utf8').split('\n').slice(0, -1);
-  return lines.filter((line) => !line.startsWith('C')).length;
 }
