@@ -67,12 +67,6 @@ export function sourceLine(source: TelemetrySource): string {
   return text;
 }
 
-/** Entries whose line is complete: `bytes` may end within one. */
-export function completeEntries(bytes: Buffer): number {
-  const lines = bytes.toString('utf8').split('\n').slice(0, -1);
-  return lines.filter((line) => !line.startsWith('C')).length;
-}
-
 /** Secrets are masked here, at the last point where a record is data of this process. */
 export function logEntry(record: OtlpLogRecord): JournalEntry {
   return { kind: 'L', json: recordText(record) };

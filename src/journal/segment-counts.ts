@@ -36,6 +36,12 @@ export interface CountedPlace {
   readonly index: number;
 }
 
+/** Records of a part of a segment whose line is complete: `bytes` may end within one. */
+export function completeEntries(bytes: Buffer): number {
+  const lines = bytes.toString('utf8').split('\n').slice(0, -1);
+  return lines.filter((line) => !line.startsWith('C')).length;
+}
+
 /**
  * Which records of a segment are in the books, by destination. Each record has its number within the segment, so a batch that
  * is sent twice counts once, and so does one that was sent and not noted before the end of a thread.

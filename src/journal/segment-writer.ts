@@ -10,13 +10,8 @@ import { checkFolders } from '../system/files/real-folders.ts';
 import { openSafeSync } from '../system/files/safe-open.ts';
 import { holdsLease } from '../system/lease-guard.ts';
 import { ownIdentity } from '../system/process-identity.ts';
-import {
-  completeEntries,
-  type JournalEntry,
-  type SegmentHeader,
-  sourceLine,
-  type TelemetrySource,
-} from './line.ts';
+import { type JournalEntry, type SegmentHeader, sourceLine, type TelemetrySource } from './line.ts';
+import { completeEntries } from './segment-counts.ts';
 import { formatSegmentName } from './segment-name.ts';
 import { type FailedSync, SegmentSync, type SyncableSegment } from './segment-sync.ts';
 
