@@ -61,7 +61,9 @@ test('the tarball contains the program and its pages, but no build scripts', asy
   // The page is bundled: its sources and source maps stay here.
   const page = files.filter((name) => name.startsWith('package/dist/page/browser/'));
   expect(
-    page.filter((name) => !/\/(?:index\.html|manifest\.json|assets\/[\w.-]+\.(?:js|css|svg)(?:\.gz|\.br)?)$/.test(name)),
+    page.filter(
+      (name) => !/\/(?:index\.html|manifest\.json|assets\/[\w.-]+\.(?:js|css|svg)(?:\.gz|\.br)?)$/.test(name),
+    ),
   ).toEqual([]);
   for (const ending of ['.js', '.js.br', '.js.gz', '.css', '.css.br'])
     expect(page.some((name) => name.endsWith(ending))).toBe(true);
