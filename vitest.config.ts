@@ -38,7 +38,10 @@ const config: ViteUserConfig = defineConfig({
       'test/support/leftover-processes.ts',
       'test/support/watch-answers.ts',
     ],
-    tags: [{ name: 'full', description: 'takes seconds, kills processes, or needs another program' }],
+    tags: [
+      { name: 'full', description: 'takes seconds, kills processes, or needs another program' },
+      { name: 'long', description: 'takes minutes, and another test has the same faults: CI leaves it out' },
+    ],
     // Starting a process takes seconds on two busy cores. A deadline only ends a test that fails: none is a measurement.
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -26,7 +26,7 @@ test('a short storm of services that are stopped, replaced and go on', ONE_TRY, 
 
 test.skipIf(noImageReason() !== undefined)(
   'a short storm of power cuts loses nothing that was synced, and doubles nothing',
-  ONE_TRY,
+  { ...ONE_TRY, tags: ['long'] },
   async () => {
     const result = await round({ seed: 'power', groups: new Set(['power', 'network']), everyMs: 800 });
     expect(result.counts.acknowledged).toBeGreaterThan(10);
@@ -36,7 +36,7 @@ test.skipIf(noImageReason() !== undefined)(
 
 test.skipIf(noMountReason() !== undefined)(
   'a short storm of a disk that is full or read-only for moments, and kills',
-  ONE_TRY,
+  { ...ONE_TRY, tags: ['long'] },
   async () => {
     const result = await round({ seed: 'ci-disk-c', groups: new Set(['disk', 'kills']), everyMs: 700 });
     expect(result.counts.acknowledged).toBeGreaterThan(10);
