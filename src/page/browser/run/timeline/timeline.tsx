@@ -16,7 +16,8 @@ import { scaleOf, type TimeScale, tickLabel, ticksOf } from './time-scale.ts';
 /** As in run.css. */
 const ROW_HEIGHT = 28;
 
-const TICKS = 6;
+/** A narrow timeline has room for their labels. */
+const TICKS = 4;
 
 export interface TimelineProps {
   readonly spans: ReadonlySignal<readonly Span[]>;
