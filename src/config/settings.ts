@@ -126,7 +126,7 @@ export const SETTINGS: SettingTable<Settings> = {
     defaultText: 'the files of the log directory',
     group: 'Recording',
     sentence:
-      'Where `tasktrail serve` keeps records instead: a VictoriaLogs that any number of such services share; see [beyond one machine](scale.md).',
+      'Where `tasktrail serve` keeps records instead: a VictoriaLogs that any number of such services share; see [beyond one machine](victorialogs.md).',
     flag: '--store',
     field: 'storeUrl',
   },

@@ -6,8 +6,8 @@ import { parseSegmentName } from '../journal/segment-name.ts';
 import { SegmentReader } from '../journal/segment-reader.ts';
 import { sizeText } from '../model/size-text.ts';
 import { findHolder } from '../store/lock.ts';
+import { isUnreadable } from '../system/files/optional-files.ts';
 import { isNoFile } from '../system/files/safe-open.ts';
-import { isUnreadable } from '../system/optional-files.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 
 /** Milliseconds since the last write. A segment in use is written continuously, so an older one is not being sent. */

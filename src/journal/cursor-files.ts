@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { namesIn } from '../system/optional-files.ts';
+import { namesIn } from '../system/files/optional-files.ts';
 
 /** Holds the cursor of each destination. Its name does not change with the segment's state. */
 export function cursorFileName(id: string): string {

@@ -1,5 +1,5 @@
 import type { Tally } from '../books.ts';
-import { namesIn } from '../system/optional-files.ts';
+import { namesIn } from '../system/files/optional-files.ts';
 import type { AppenderOptions } from './appender.ts';
 import type { Segment } from './segment.ts';
 import type { CountedPlace, SegmentCounts } from './segment-counts.ts';

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import { isPathSafeId } from '../model/ids.ts';
 import { PRIVATE_FILE } from '../system/files/modes.ts';
+import { namesIn } from '../system/files/optional-files.ts';
 import { makePrivateDirectory } from '../system/files/private-files.ts';
 import { openSafeHandle } from '../system/files/safe-open.ts';
 import { checkLease } from '../system/lease-guard.ts';
-import { namesIn } from '../system/optional-files.ts';
 
 /** No task id starts with `_`. */
 const FOLDER = '_claims';

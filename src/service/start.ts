@@ -3,6 +3,7 @@ import { messageOf, TasktrailError } from '../errors.ts';
 import { JobStore } from '../queue/job-store.ts';
 import { readTrailKey } from '../store/key.ts';
 import { writePageAddress } from '../store/page-address.ts';
+import { closeAll } from '../system/closers.ts';
 import { setFileMode } from '../system/files/modes.ts';
 import { requireInstalled } from '../system/optional-package.ts';
 import { installAgentRunner } from '../trail/agent-runner.ts';
@@ -226,14 +227,4 @@ function watchOrphans(trail: Trail, log: (line: string) => void): { close(): voi
     onProblem: (reason) => trail.books.setNotice('runs left by dead processes', reason),
     log,
   });
-}
-
-async function closeAll(
-  closers: readonly (() => Promise<void>)[],
-  log: (line: string) => void,
-): Promise<void> {
-  for (const close of closers) {
-    // A part that fails to close must not keep the others open.
-    await close().catch((error: unknown) => log(`at shutdown: ${messageOf(error)}`));
-  }
 }

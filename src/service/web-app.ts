@@ -77,7 +77,7 @@ export function createWebApp(parts: WebAppParts): WebApp {
   app.use('/webhooks', webhooks);
   const { reader, books } = trail;
   const { closeStreams } = mountReading(app, {
-    ...{ config, reader, books, intake, readMetrics, onError },
+    ...{ config, reader, books, intake, readMetrics, log: parts.log },
     readState: async () => ({ queue: await readQueue(queue, reader), disk: await readDiskUse(config) }),
   });
   return { app, webhooks, closeStreams };
@@ -92,14 +92,15 @@ export interface ReadingParts {
   readMetrics(): Promise<string>;
   /** What `GET /api/health` shows beside the readiness: the queue, the disk. */
   readState?(): Promise<JsonObject>;
-  onError(error: unknown): void;
+  log(line: string): void;
 }
 
 /** The routes of everything that reads, and 404 for all others: REST, health, metrics, MCP and the page. */
 export function mountReading(
   app: Express,
-  { config, reader, books, intake, readMetrics, readState, onError }: ReadingParts,
+  { config, reader, books, intake, readMetrics, readState, log }: ReadingParts,
 ): { closeStreams(): void } {
+  const onError = errorLog(log);
   const { apiToken: token, traceUrls, corsOrigins } = config;
   // Probes may use any name for this machine: they get the status. A page that has made its name lead here gets no more.
   const mayReadReasons = (req: IncomingMessage): boolean =>

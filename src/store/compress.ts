@@ -6,10 +6,10 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { errnoOf } from '../errors.ts';
 import { replaceFile } from '../system/durable.ts';
+import { lstatIfPresent } from '../system/files/optional-files.ts';
 import { openSafeHandle } from '../system/files/safe-open.ts';
 import { checkLease } from '../system/lease-guard.ts';
 import { NEWLINE, readLines, splitLines } from '../system/lines.ts';
-import { lstatIfPresent } from '../system/optional-files.ts';
 import { TASK_FILES } from './layout.ts';
 import { gzipMembers } from './places/gzip-members.ts';
 

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { parseJson } from '../model/json.ts';
 import { makeDirectory, readText } from '../system/durable.ts';
+import { namesIn } from '../system/files/optional-files.ts';
 import { makePrivateDirectory, replacePrivateFile } from '../system/files/private-files.ts';
 import { checkFolders } from '../system/files/real-folders.ts';
-import { namesIn } from '../system/optional-files.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
 import { OWN_NAMES } from './layout.ts';
 

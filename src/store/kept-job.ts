@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { checkId, isPathSafeId } from '../model/ids.ts';
-import { lstatIfPresent } from '../system/optional-files.ts';
+import { lstatIfPresent } from '../system/files/optional-files.ts';
 import { OWN_NAMES } from './layout.ts';
 
 /** The file of a task that the service has accepted and not ended. Throws `ERR_ID_INVALID` for an id that is not safe in a path. */

@@ -5,6 +5,7 @@ import { messageOf, TasktrailError } from '../errors.ts';
 import { isAnyOf } from '../model/secret.ts';
 import { macOf } from '../model/trail-token.ts';
 import { makeNamedDirectory } from '../system/durable.ts';
+import { lstatIfPresent } from '../system/files/optional-files.ts';
 import { checkOwnFile } from '../system/files/own-file.ts';
 import {
   isStale,
@@ -16,7 +17,6 @@ import {
   takeLock,
   updateLock,
 } from '../system/lock.ts';
-import { lstatIfPresent } from '../system/optional-files.ts';
 import { ownIdentity, type ProcessIdentity } from '../system/process-identity.ts';
 import { ensureTrailKey, writeTrailKey } from './key.ts';
 import { OWN_NAMES } from './layout.ts';

@@ -2,8 +2,8 @@ import { basename, dirname, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { checkWorkflowId } from '../model/ids.ts';
 import { isoFromMs } from '../model/time.ts';
+import { readableNamesIn } from '../system/files/optional-files.ts';
 import { areRealFolders, checkFolders } from '../system/files/real-folders.ts';
-import { readableNamesIn } from '../system/optional-files.ts';
 import { OWN_NAMES, WORKFLOW_FILES, type WorkflowFile } from './layout.ts';
 
 /** Cached months of workflows without a stamp: one or two megabytes. */

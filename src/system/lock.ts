@@ -5,7 +5,7 @@ import { type JsonObject, parseObject } from '../model/json.ts';
 import { readText } from './durable.ts';
 import { linkNew } from './files/link-new.ts';
 import { writeNewText } from './files/new-file.ts';
-import { lstatIfPresent } from './optional-files.ts';
+import { lstatIfPresent } from './files/optional-files.ts';
 import { isProcessAlive, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 
 /**

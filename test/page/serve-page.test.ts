@@ -10,20 +10,13 @@ import { tempDir as logDir } from '../support/log-dir.ts';
 import { openTrail } from '../support/receiver.ts';
 import { cookieOf, loginRequest, setCookieOf } from './page-server.ts';
 
+const VIEWS = ['/', '/tasks/task-1', '/workflows', '/workflows/w-1', '/deliveries', '/numbers', '/health'];
+
 const BROWSER = { accept: 'text/html,*/*;q=0.8', 'sec-fetch-mode': 'navigate' };
 
 test('each address of a view answers with the page, and a policy that lets nothing in', async () => {
   const port = await listen(servePage());
-  for (const path of [
-    '/',
-    '/tasks/task-1',
-    '/workflows',
-    '/workflows/w-1',
-    '/deliveries',
-    '/numbers',
-    '/health',
-    '/?q=x',
-  ]) {
+  for (const path of [...VIEWS, '/?q=x']) {
     const got = await ask(port, path);
     expect([path, got.status, got.headers['content-type']]).toEqual([path, 200, 'text/html; charset=utf-8']);
     expect(got.text).toContain('<base href="/"');
@@ -42,16 +35,7 @@ test('each address of a view answers with the page, and a policy that lets nothi
 test('each file that the page names is there, may be kept, and comes packed to those who take that', async () => {
   const port = await listen(servePage());
   const names = new Set<string>();
-  for (const path of [
-    '/',
-    '/tasks/task-1',
-    '/workflows',
-    '/workflows/w-1',
-    '/deliveries',
-    '/numbers',
-    '/health',
-  ])
-    for (const name of filesIn((await ask(port, path)).text)) names.add(name);
+  for (const path of VIEWS) for (const name of filesIn((await ask(port, path)).text)) names.add(name);
   expect(names.size).toBeGreaterThan(8);
   for (const name of names) {
     const plain = await ask(port, `/${name}`);

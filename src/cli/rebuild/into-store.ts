@@ -15,7 +15,7 @@ import { TASK_FILES, taskDir } from '../../store/layout.ts';
 import { WorkflowPlaces, workflowFile } from '../../store/workflow-place.ts';
 import { Store } from '../../store/write/store.ts';
 import { makeDirectory, readText, replaceFile } from '../../system/durable.ts';
-import { namesIn } from '../../system/optional-files.ts';
+import { namesIn } from '../../system/files/optional-files.ts';
 import type { Item } from './sources.ts';
 
 /** Longer than the wait for late spans, and longer than the longest wait until files are put in order. */

@@ -10,8 +10,8 @@ import { SegmentReader } from '../../journal/segment-reader.ts';
 import { type JsonObject, parseObject } from '../../model/json.ts';
 import type { TelemetryBatch } from '../../model/otlp.ts';
 import { SIGNALS } from '../../receive/signals.ts';
+import { openIfPresent, statIfPresent } from '../../system/files/optional-files.ts';
 import { readLines, splitLines } from '../../system/lines.ts';
-import { openIfPresent, statIfPresent } from '../../system/optional-files.ts';
 
 /** Longest request of an archive: the limit of the receiver. */
 const REQUEST_BYTES_MAX = 64 * 1024 * 1024;

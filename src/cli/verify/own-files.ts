@@ -9,9 +9,9 @@ import { readEntry } from '../../queue/job-entry.ts';
 import { type Finding, Findings } from '../../store/keep/verify/finding.ts';
 import { OWN_NAMES } from '../../store/layout.ts';
 import { readText } from '../../system/durable.ts';
+import { lstatIfPresent, openIfPresent, readableNamesIn } from '../../system/files/optional-files.ts';
 import { isNoFile } from '../../system/files/safe-open.ts';
 import { type Line, readLines } from '../../system/lines.ts';
-import { lstatIfPresent, openIfPresent, readableNamesIn } from '../../system/optional-files.ts';
 
 /** Longest record in a segment. */
 const RECORD_BYTES_MAX = 64 * 1024 * 1024;

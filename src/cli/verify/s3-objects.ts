@@ -12,7 +12,7 @@ import { type Finding, Findings } from '../../store/keep/verify/finding.ts';
 import { WORKFLOW_FILES } from '../../store/layout.ts';
 import { WorkflowPlaces, workflowFile } from '../../store/workflow-place.ts';
 import { readText } from '../../system/durable.ts';
-import { readableNamesIn } from '../../system/optional-files.ts';
+import { readableNamesIn } from '../../system/files/optional-files.ts';
 import { loadOptional } from '../../system/optional-package.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
 import { parseObject } from '../../model/json.ts';
+import { namesIn, openIfPresent } from '../../system/files/optional-files.ts';
 import { readLines } from '../../system/lines.ts';
-import { namesIn, openIfPresent } from '../../system/optional-files.ts';
 import { readOutboxLine } from './outbox-line.ts';
 import { OutboxState } from './outbox-state.ts';
 

@@ -1,7 +1,7 @@
+import type { ListPlace } from '../../model/list-place.ts';
 import { sha256 } from '../../model/sha256.ts';
 import type { TaskFacet, TaskSort } from '../../model/task-reading.ts';
 import { COST_SOURCES, COST_VERDICTS } from '../../project/genai/cost-basis.ts';
-import type { Place } from '../list/list-cursor.ts';
 import type { TaskSearch } from '../query/task-search.ts';
 import { RecordIndex } from '../record/record-index.ts';
 import type { TaskVersions } from '../searched-files.ts';
@@ -175,8 +175,8 @@ export class TaskIndex {
       sort,
       after,
       limit,
-    }: { readonly sort: TaskSort; readonly after: Place | undefined; readonly limit: number },
-  ): readonly Place[] {
+    }: { readonly sort: TaskSort; readonly after: ListPlace | undefined; readonly limit: number },
+  ): readonly ListPlace[] {
     const { sql, values } = whereOf(search, {
       after: after && { place: after, sort },
       hasMany: this.#hasMany,

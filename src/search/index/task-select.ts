@@ -1,5 +1,5 @@
+import type { ListPlace } from '../../model/list-place.ts';
 import type { TaskSort } from '../../model/task-reading.ts';
-import type { Place } from '../list/list-cursor.ts';
 import type { FieldClause, NumberClause, TermClause, TextClause } from '../query/clauses.ts';
 import { WITHOUT_CASE } from '../query/query-fields.ts';
 import type { TextField } from '../query/searched-fields.ts';
@@ -36,7 +36,7 @@ const TASKS: SelectTable = {
 
 interface SelectOptions {
   /** Only what comes after this place. */
-  readonly after?: { readonly place: Place; readonly sort: TaskSort } | undefined;
+  readonly after?: { readonly place: ListPlace; readonly sort: TaskSort } | undefined;
   readonly hasMany?: HasMany;
   /** Default: that of tasks. */
   readonly table?: SelectTable;
@@ -149,7 +149,7 @@ function matchOf({ term: { words, isPrefix } }: TermClause): string {
   return isPrefix ? `${quoted}*` : quoted;
 }
 
-function afterCondition({ value, id }: Place, sort: TaskSort): Condition {
+function afterCondition({ value, id }: ListPlace, sort: TaskSort): Condition {
   const column = SORT_COLUMNS[sort];
   if (sort === 'created') {
     const atMs = msOf(String(value));

@@ -1,8 +1,8 @@
+import type { ListPlace } from '../../model/list-place.ts';
 import type { IndexKeeper } from '../index/index-keeper.ts';
 import { readDocuments } from '../index/read-task.ts';
 import { unsureTerms } from '../index/task-select.ts';
 import type { TaskFiles } from '../searched-files.ts';
-import type { Place } from './list-cursor.ts';
 import { type ListRequest, LOOK_MS, type PlacePage, pageOf } from './places.ts';
 import { hasTerms } from './text-check.ts';
 
@@ -20,7 +20,7 @@ export function listByIndex(
   { search, sort, after, limit }: ListRequest,
 ): Promise<PlacePage | undefined> {
   const terms = unsureTerms(search.terms);
-  return pageByIndex<Place>({
+  return pageByIndex<ListPlace>({
     take: (from, count) => use((index) => index.select(search, { sort, after: from, limit: count })),
     ...(terms.length > 0 && {
       isMatch: async ({ id }) => hasTerms(files, id, { documents: await readDocuments(files, id), terms }),
@@ -29,16 +29,16 @@ export function listByIndex(
   });
 }
 
-export interface IndexPaging<P extends Place> {
-  readonly after: Place | undefined;
+export interface IndexPaging<P extends ListPlace> {
+  readonly after: ListPlace | undefined;
   readonly limit: number;
   /** Places in order from the index; undefined when there is none at the moment. */
-  take(from: Place | undefined, count: number): Promise<readonly P[] | undefined>;
+  take(from: ListPlace | undefined, count: number): Promise<readonly P[] | undefined>;
   /** Looks into the files, where the index does not say everything. */
   isMatch?(place: P): Promise<boolean>;
 }
 
-export async function pageByIndex<P extends Place>({
+export async function pageByIndex<P extends ListPlace>({
   after,
   limit,
   take,

@@ -1,42 +1,25 @@
 import { TasktrailError } from '../../errors.ts';
 import { parseObject } from '../../model/json.ts';
+import type { ListPlace } from '../../model/list-place.ts';
 import { sha256 } from '../../model/sha256.ts';
 import type { TaskSort } from '../../model/task-reading.ts';
 import { numberIn, type TaskRow } from '../task-row.ts';
 
-/** Place of a task in an ordered list: the value that it is ordered by, and its id. */
-export interface Place {
-  /** Text for the order of creation, else a number; null, and last, for a task without one. */
-  readonly value: string | number | null;
-  readonly id: string;
-}
-
 /** Hex digits of the hash of a query: enough to tell mistakes, not to withstand a search for equal ones. */
 const KEY_LENGTH = 12;
 
-export function placeOf(row: TaskRow, sort: TaskSort): Place {
+export function placeOf(row: TaskRow, sort: TaskSort): ListPlace {
   return { value: sort === 'created' ? row.at : numberIn(row, sort), id: row.id };
 }
 
-/** Negative when `a` comes first: the highest value, then the highest id. */
-export function comparePlaces(a: Place, b: Place): number {
-  if (a.value !== b.value) {
-    if (a.value === null) return 1;
-    if (b.value === null) return -1;
-    return a.value > b.value ? -1 : 1;
-  }
-  if (a.id === b.id) return 0;
-  return a.id > b.id ? -1 : 1;
-}
-
 /** A cursor names a task and no offset, so new tasks cause neither repeats nor gaps. */
-export function encodePlace({ value, id }: Place, sort: TaskSort, asked: string | undefined): string {
+export function encodePlace({ value, id }: ListPlace, sort: TaskSort, asked: string | undefined): string {
   const at = sort === 'created' ? { at: value } : { [sort]: value };
   return Buffer.from(JSON.stringify({ ...at, id, of: keyOf(sort, asked) })).toString('base64url');
 }
 
 /** Throws `ERR_INPUT_INVALID` for the cursor of another query. */
-export function decodePlace(cursor: string, sort: TaskSort, asked: string | undefined): Place {
+export function decodePlace(cursor: string, sort: TaskSort, asked: string | undefined): ListPlace {
   const said = parseObject(Buffer.from(cursor, 'base64url').toString('utf8'));
   if (typeof said?.id !== 'string') throw invalid('must be the next_cursor of an earlier page');
   const value = said[sort === 'created' ? 'at' : sort];

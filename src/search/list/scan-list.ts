@@ -1,11 +1,12 @@
 import { exactly } from '../../model/field-values.ts';
+import { comparePlaces, type ListPlace } from '../../model/list-place.ts';
 import { readDocuments } from '../index/read-task.ts';
 import type { FieldClause, TextClause } from '../query/clauses.ts';
 import { isOfDocuments, matchesFields } from '../query/field-match.ts';
 import type { TaskSearch } from '../query/task-search.ts';
 import type { ListedTask, ListFilter, TaskFiles } from '../searched-files.ts';
 import { type TaskRow, taskRow } from '../task-row.ts';
-import { comparePlaces, type Place, placeOf } from './list-cursor.ts';
+import { placeOf } from './list-cursor.ts';
 import { type ListRequest, LOOK_MS, type PlacePage, pageOf } from './places.ts';
 import { hasTerms, hasTools } from './text-check.ts';
 
@@ -44,7 +45,7 @@ async function scanNewest(files: TaskFiles, { search, after, limit }: ListReques
   const isSimple = isListed(search);
   // What a list of the files answers is compared as fast as it is listed.
   let untilMs: number | undefined;
-  const found: Place[] = [];
+  const found: ListPlace[] = [];
   const from = after && { at: String(after.value), id: after.id };
   for await (const task of files.list({ ...listFilter(search), after: from })) {
     untilMs ??= isSimple ? Number.POSITIVE_INFINITY : performance.now() + LOOK_MS;
@@ -62,7 +63,7 @@ async function scanSorted(
   { search, sort, after, limit }: ListRequest,
   signal: AbortSignal | undefined,
 ): Promise<PlacePage> {
-  let best: Place[] = [];
+  let best: ListPlace[] = [];
   for await (const row of scanRows(files, search, { signal })) {
     const place = placeOf(row, sort);
     if (after !== undefined && comparePlaces(after, place) >= 0) continue;
@@ -72,7 +73,7 @@ async function scanSorted(
   return pageOf(firstOf(best, limit + 1), limit);
 }
 
-function firstOf(places: readonly Place[], count: number): Place[] {
+function firstOf(places: readonly ListPlace[], count: number): ListPlace[] {
   return [...places].sort(comparePlaces).slice(0, count);
 }
 

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../model/json.ts';
+import type { ListPlace } from '../../model/list-place.ts';
 import type { WorkflowSort } from '../../model/workflow.ts';
 import type { RecordPart, RecordRef, RecordSource, SearchedRecord } from './searched-record.ts';
 
@@ -11,7 +12,7 @@ export interface RecordScan {
   readonly until?: string | undefined;
   readonly sort: WorkflowSort;
   /** Only what comes after this place. */
-  readonly after?: { readonly value: string | number | null; readonly id: string } | undefined;
+  readonly after?: ListPlace | undefined;
   readonly limit: number;
   accepts(record: SearchedRecord): Promise<boolean>;
 }
@@ -19,7 +20,7 @@ export interface RecordScan {
 export interface RecordScanPage {
   readonly records: readonly SearchedRecord[];
   /** The last place that was looked at; undefined at the end of the list. */
-  readonly next: { readonly value: string | number | null; readonly id: string } | undefined;
+  readonly next: ListPlace | undefined;
 }
 
 /** What the search reads of workflows and deliveries. What is damaged or unreadable counts as missing. */

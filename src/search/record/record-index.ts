@@ -1,15 +1,15 @@
+import type { ListPlace } from '../../model/list-place.ts';
 import { sha256 } from '../../model/sha256.ts';
 import type { WorkflowSort } from '../../model/workflow.ts';
 import type { Database, SqlValue } from '../index/driver/driver.ts';
 import { isoOf, msOf } from '../index/index-time.ts';
 import { orderOf, type SelectTable, SORT_COLUMNS, whereOf } from '../index/task-select.ts';
-import type { Place } from '../list/list-cursor.ts';
 import type { TaskSearch } from '../query/task-search.ts';
 import type { RecordKind } from './record-files.ts';
 import type { RecordRef, RecordSource, SearchedRecord } from './searched-record.ts';
 
 /** A place in a list, and where the record stands. */
-export interface RecordPlace extends Place, RecordRef {}
+export interface RecordPlace extends ListPlace, RecordRef {}
 
 /** What the index knows of a source. */
 export interface KnownSource {
@@ -154,7 +154,7 @@ export class RecordIndex {
   select(
     kind: RecordKind,
     search: TaskSearch,
-    page: { readonly sort: WorkflowSort; readonly after: Place | undefined; readonly limit: number },
+    page: { readonly sort: WorkflowSort; readonly after: ListPlace | undefined; readonly limit: number },
   ): readonly RecordPlace[] {
     const { sort, after, limit } = page;
     const { sql, values } = whereOf(search, {

@@ -1,6 +1,7 @@
 import { TasktrailError } from '../../errors.ts';
 import type { DeliveryPage, DeliveryQuery } from '../../model/delivery.ts';
 import type { JsonObject } from '../../model/json.ts';
+import type { ListPlace } from '../../model/list-place.ts';
 import {
   isUnknownStatus,
   WORKFLOW_STATUSES,
@@ -10,7 +11,7 @@ import {
 } from '../../model/workflow.ts';
 import { unsureTerms } from '../index/task-select.ts';
 import { pageByIndex, type UseIndex } from '../list/index-list.ts';
-import { decodePlace, encodePlace, type Place } from '../list/list-cursor.ts';
+import { decodePlace, encodePlace } from '../list/list-cursor.ts';
 import type { AskIndex } from '../list/task-lists.ts';
 import type { TaskSearch } from '../query/task-search.ts';
 import type { RecordFiles, RecordKind } from './record-files.ts';
@@ -23,13 +24,13 @@ export interface RecordRequest {
   readonly kind: RecordKind;
   readonly search: TaskSearch;
   readonly sort: WorkflowSort;
-  readonly after: Place | undefined;
+  readonly after: ListPlace | undefined;
   readonly limit: number;
 }
 
 export interface RecordPage {
   readonly places: readonly RecordRef[];
-  readonly next: Place | undefined;
+  readonly next: ListPlace | undefined;
 }
 
 export interface RecordListsOptions {

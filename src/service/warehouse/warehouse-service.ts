@@ -4,6 +4,7 @@ import { messageOf, TasktrailError } from '../../errors.ts';
 import { type Receiver, startReceiver } from '../../receive/server.ts';
 import { setRedactRules } from '../../redact/redact.ts';
 import { sendProblem } from '../../serve/problem.ts';
+import { closeAll } from '../../system/closers.ts';
 import { KnownSecrets, secretsOf } from '../../trail/config-secrets.ts';
 import { warehouseReader } from '../../trail/search/warehouse-reader.ts';
 import { VictoriaLogs } from '../../warehouse/client.ts';
@@ -126,19 +127,9 @@ async function openHttp({
     sendProblem(res, new TasktrailError('ERR_NOT_CONFIGURED', what));
   });
   const { closeStreams } = mountReading(app, {
-    ...{ config, books, onError: (error) => log(`unexpected error: ${messageOf(error)}`) },
+    ...{ config, books, log },
     reader: warehouseReader({ logs }),
     readMetrics: () => metrics.readText(),
   });
   return { server: await listen(app, config), closeStreams };
-}
-
-async function closeAll(
-  closers: readonly (() => Promise<void>)[],
-  log: (line: string) => void,
-): Promise<void> {
-  for (const close of closers) {
-    // A part that fails to close must not keep the others open.
-    await close().catch((error: unknown) => log(`at shutdown: ${messageOf(error)}`));
-  }
 }

@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { parseObject } from '../../model/json.ts';
 import { isoFromMs, readIso } from '../../model/time.ts';
 import { replaceFile } from '../../system/durable.ts';
+import { openIfPresent } from '../../system/files/optional-files.ts';
 import { openSafeHandle } from '../../system/files/safe-open.ts';
 import { checkLease } from '../../system/lease-guard.ts';
 import { readLines } from '../../system/lines.ts';
-import { openIfPresent } from '../../system/optional-files.ts';
 import { unreadable } from '../file-errors.ts';
 import { OWN_NAMES } from '../layout.ts';
 

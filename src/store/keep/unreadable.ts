@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { errnoOf } from '../../errors.ts';
 import { isPathSafeId } from '../../model/ids.ts';
 import { mapBounded } from '../../system/files/map-bounded.ts';
-import { isUnreadable, readableNamesIn } from '../../system/optional-files.ts';
+import { isUnreadable, readableNamesIn } from '../../system/files/optional-files.ts';
 import { OWN_NAMES } from '../layout.ts';
 import { WorkflowPlaces } from '../workflow-place.ts';
 

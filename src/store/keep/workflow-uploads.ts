@@ -4,7 +4,7 @@ import { SCHEMA_VERSION } from '../../model/documents.ts';
 import { isWorkflowId } from '../../model/ids.ts';
 import type { WorkflowDocument } from '../../model/workflow.ts';
 import { replaceFile } from '../../system/durable.ts';
-import { lstatIfPresent, readableNamesIn } from '../../system/optional-files.ts';
+import { lstatIfPresent, readableNamesIn } from '../../system/files/optional-files.ts';
 import { unlessUnreadable } from '../file-errors.ts';
 import { WORKFLOW_FILES } from '../layout.ts';
 import { readStoredObject } from '../stored-file.ts';

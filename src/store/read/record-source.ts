@@ -10,32 +10,22 @@ import { readDelivery } from './deliveries/delivery-line.ts';
 import { createDeliveryScan } from './deliveries/delivery-list.ts';
 import { readDayFiles } from './folder-entries.ts';
 import { createWindow, placeInTime, readVersion } from './listing.ts';
-import { type ListPlace, pageOfRecords } from './records/record-page.ts';
+import {
+  LOOK_MS,
+  pageOfRecords,
+  type RecordKind,
+  type RecordScan,
+  type ScannedRecords,
+} from './records/record-page.ts';
 import { summaryOf } from './records/workflow-summary.ts';
 import { deliveryRecord, type StoredRecord, workflowRecord } from './stored-record.ts';
 import { createWorkflowSummaries, readSources, workflowItem } from './workflow-list.ts';
 import { foldWorkflow, type WorkflowPlace } from './workflow-reader.ts';
 
-type RecordKind = 'workflow' | 'delivery';
-
 interface RecordPlace {
   readonly id: string;
   readonly source: string;
   readonly place: number;
-}
-
-interface RecordScan {
-  readonly since?: string | undefined;
-  readonly until?: string | undefined;
-  readonly sort: 'created' | 'duration';
-  readonly after?: ListPlace | undefined;
-  readonly limit: number;
-  accepts(record: StoredRecord): Promise<boolean>;
-}
-
-interface ScannedRecords {
-  readonly records: readonly StoredRecord[];
-  readonly next: ListPlace | undefined;
 }
 
 interface RecordPart {
@@ -60,9 +50,6 @@ export interface RecordSource {
   item(kind: RecordKind, place: RecordPlace): Promise<JsonObject | undefined>;
   scan(kind: RecordKind, scan: RecordScan): Promise<ScannedRecords>;
 }
-
-/** Milliseconds for a page. What was not looked at by then is on the next one. */
-const LOOK_MS = 3_000;
 
 /** `workflowDir`: default `_workflow` in the log directory. */
 export function createRecordSource(

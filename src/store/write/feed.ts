@@ -1,11 +1,11 @@
 import { dirname, join } from 'node:path';
 import { isoFromMs } from '../../model/time.ts';
 import { makeDirectory } from '../../system/durable.ts';
+import { namesIn, openIfPresent } from '../../system/files/optional-files.ts';
 import { checkFolders } from '../../system/files/real-folders.ts';
 import { openSafeHandle } from '../../system/files/safe-open.ts';
 import { checkLease } from '../../system/lease-guard.ts';
 import { readLines } from '../../system/lines.ts';
-import { namesIn, openIfPresent } from '../../system/optional-files.ts';
 import { DAY_FILE, OWN_NAMES } from '../layout.ts';
 import { levelsOf } from '../workflow-place.ts';
 import { KeyedQueue } from './keyed-queue.ts';

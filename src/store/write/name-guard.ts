@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { TasktrailError } from '../../errors.ts';
 import { makeNamedDirectory } from '../../system/durable.ts';
 import { writeNewText } from '../../system/files/new-file.ts';
-import { readableNamesIn } from '../../system/optional-files.ts';
+import { readableNamesIn } from '../../system/files/optional-files.ts';
 import { WORKFLOW_FILES } from '../layout.ts';
 
 /** What a file system does to names. */

@@ -5,7 +5,7 @@ import { isPathSafeId, isWorkflowId } from '../../model/ids.ts';
 import { parseJson, parseObject } from '../../model/json.ts';
 import { compareMarks, markOfSpan, type SenderMark } from '../../model/sender.ts';
 import { readText } from '../../system/durable.ts';
-import { lstatIfPresent, namesIn, readableNamesIn } from '../../system/optional-files.ts';
+import { lstatIfPresent, namesIn, readableNamesIn } from '../../system/files/optional-files.ts';
 import { TASK_FILES, type TaskFile, WORKFLOW_FILES } from '../layout.ts';
 import { openTaskLines } from '../task-file.ts';
 import { workflowFile } from '../workflow-place.ts';

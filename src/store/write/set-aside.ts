@@ -3,8 +3,8 @@ import { basename } from 'node:path';
 import { canonicalJson } from '../../model/canonical-json.ts';
 import { isNewer } from '../../model/documents.ts';
 import { parseObject } from '../../model/json.ts';
+import { lstatIfPresent } from '../../system/files/optional-files.ts';
 import { checkLease } from '../../system/lease-guard.ts';
-import { lstatIfPresent } from '../../system/optional-files.ts';
 
 /**
  * Keeps a damaged document beside its replacement: it may hold what nothing else says. One that is

@@ -5,7 +5,7 @@ import { type OtlpSpan, RequestMemory, type TelemetryBatch } from '../../model/o
 import type { Sender } from '../../model/sender.ts';
 import { isoFromMs } from '../../model/time.ts';
 import type { TaskChange } from '../../project/change.ts';
-import { statIfPresent } from '../../system/optional-files.ts';
+import { statIfPresent } from '../../system/files/optional-files.ts';
 import { OWN_NAMES, taskDir } from '../layout.ts';
 import { nearTime, WorkflowPlaces, workflowFile } from '../workflow-place.ts';
 import type { Sent, Standing } from './batch/admission.ts';

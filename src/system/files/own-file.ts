@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs';
 import { TasktrailError } from '../../errors.ts';
-import { lstatIfPresent } from '../optional-files.ts';
+import { lstatIfPresent } from './optional-files.ts';
 
 /** What is not a regular file, in words. */
 export function kindOf(stats: Stats): string {

@@ -5,8 +5,8 @@ import { promisify } from 'node:util';
 import { errnoOf, TasktrailError } from '../../errors.ts';
 import { withFile, writeWhole } from '../descriptor.ts';
 import { checkLease } from '../lease-guard.ts';
-import { lstatIfPresent, namesIn } from '../optional-files.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from './modes.ts';
+import { lstatIfPresent, namesIn } from './optional-files.ts';
 import { syncDirectory } from './sync-directory.ts';
 import { tempMark } from './temp-mark.ts';
 

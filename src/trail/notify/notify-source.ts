@@ -9,7 +9,7 @@ import type { Candidate, NotifySource, Wait } from '../../notify/candidate.ts';
 import { taskFile } from '../../store/layout.ts';
 import { createFeedReader, type FeedReader } from '../../store/read/feed-reader.ts';
 import { openTaskLines, readTaskDocument } from '../../store/task-file.ts';
-import { namesIn } from '../../system/optional-files.ts';
+import { namesIn } from '../../system/files/optional-files.ts';
 
 /** Events of a page of the feed. */
 const PAGE = 500;

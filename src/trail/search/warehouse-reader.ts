@@ -64,6 +64,6 @@ function recordFiles(rows: RecordRows): RecordFiles {
 function absent(what: string): () => Promise<never> {
   return async () => {
     const why = 'VictoriaLogs keeps the records of this server, and this is not built over it yet';
-    throw new TasktrailError('ERR_NOT_CONFIGURED', `${what} is not available: ${why} (docs/scale.md)`);
+    throw new TasktrailError('ERR_NOT_CONFIGURED', `${what} is not available: ${why} (docs/victorialogs.md)`);
   };
 }

@@ -6,7 +6,7 @@ import { parseSegmentName } from '../../journal/segment-name.ts';
 import { BATCH_BYTES_MAX, SegmentReader } from '../../journal/segment-reader.ts';
 import { parseObject } from '../../model/json.ts';
 import { readText } from '../../system/durable.ts';
-import { namesIn } from '../../system/optional-files.ts';
+import { namesIn } from '../../system/files/optional-files.ts';
 
 /** What a busy process has not sent at one moment is less. */
 const WAITING_BYTES = BATCH_BYTES_MAX;

@@ -1,6 +1,13 @@
 import type { JsonObject } from '../../model/json.ts';
+import type { ListPlace } from '../../model/list-place.ts';
 import { readDelivery } from '../../store/read/deliveries/delivery-line.ts';
-import { pageOfRecords } from '../../store/read/records/record-page.ts';
+import {
+  LOOK_MS,
+  pageOfRecords,
+  type RecordKind,
+  type RecordScan,
+  type ScannedRecords,
+} from '../../store/read/records/record-page.ts';
 import { deliveryRecord, type StoredRecord } from '../../store/read/stored-record.ts';
 import type { VictoriaLogs } from '../client.ts';
 import { storedId } from '../line-order.ts';
@@ -9,34 +16,10 @@ import { placeOf } from '../rows.ts';
 import { FlowView } from './flow-view.ts';
 import type { WorkflowCatalog } from './workflow-catalog.ts';
 
-type RecordKind = 'workflow' | 'delivery';
-
-interface ListPlace {
-  readonly value: string | number | null;
-  readonly id: string;
-}
-
 interface RecordRef {
   readonly id: string;
   readonly source: string;
 }
-
-interface RecordScan {
-  readonly since?: string | undefined;
-  readonly until?: string | undefined;
-  readonly sort: 'created' | 'duration';
-  readonly after?: ListPlace | undefined;
-  readonly limit: number;
-  accepts(record: StoredRecord): Promise<boolean>;
-}
-
-interface ScannedRecords {
-  readonly records: readonly StoredRecord[];
-  readonly next: ListPlace | undefined;
-}
-
-/** Milliseconds for a page. What was not looked at by then is on the next one. */
-const LOOK_MS = 3_000;
 
 /** Deliveries that are read at once. */
 const PAGE_LINES = 500;

@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
-import { useEffect } from 'preact/hooks';
 import type { Books, HealthReport } from '../../../client/api/shapes.ts';
 import { read } from '../data/api.ts';
+import { usePolling } from '../data/polling.ts';
 import { useResource } from '../data/resource.ts';
 import { href } from '../data/route.ts';
 import { Fact } from '../ui/fact.tsx';
@@ -10,19 +10,12 @@ import { Failure, Loading } from '../ui/notice.tsx';
 import { Status } from '../ui/status.tsx';
 import { Ago } from '../ui/time.tsx';
 
-const AGAIN_MS = 5_000;
-
 /** What the service says of itself: what is broken, the queue, the disk, the books. */
 export function HealthView(): VNode {
   const { state, reload } = useResource<HealthReport>([], (signal) =>
     read<HealthReport>('/health', {}, signal),
   );
-  useEffect(() => {
-    const timer = setInterval(() => {
-      if (!document.hidden) reload();
-    }, AGAIN_MS);
-    return () => clearInterval(timer);
-  }, []);
+  usePolling(reload);
   const { value, error } = state.value;
   if (value === undefined)
     return error === undefined ? <Loading /> : <Failure error={error} retry={reload} />;

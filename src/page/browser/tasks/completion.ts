@@ -1,4 +1,5 @@
 import type { Facets, Stats } from '../../../client/api/shapes.ts';
+import { TASK_FACETS } from '../../../model/task-reading.ts';
 import { read } from '../data/api.ts';
 
 /** A text that may stand in place of the last part of the query. */
@@ -31,17 +32,8 @@ const FIELDS: readonly (readonly [string, string, string?])[] = [
   ['until', '2h, 7d, 2026-01-31'],
 ];
 
-/** The other groups are counted by `/stats`. */
-const FACETS: ReadonlySet<string> = new Set([
-  'status',
-  'agent',
-  'repo',
-  'model',
-  'command',
-  'provider',
-  'source',
-  'error_type',
-]);
+/** Fields whose values can be suggested. */
+const FACETS: ReadonlySet<string> = new Set(TASK_FACETS);
 
 const SUGGESTIONS_MAX = 8;
 

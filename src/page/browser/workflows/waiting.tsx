@@ -1,14 +1,12 @@
 import type { VNode } from 'preact';
-import { useEffect } from 'preact/hooks';
 import type { WorkflowItem, WorkflowPage, WorkflowWait } from '../../../client/api/shapes.ts';
 import { read } from '../data/api.ts';
+import { usePolling } from '../data/polling.ts';
 import { useResource } from '../data/resource.ts';
 import { href } from '../data/route.ts';
 import { Failure } from '../ui/notice.tsx';
 import { Status } from '../ui/status.tsx';
 import { Ago } from '../ui/time.tsx';
-
-const AGAIN_MS = 5_000;
 
 /** More wait only where no person looks. */
 const WAITING_MAX = 200;
@@ -18,12 +16,7 @@ export function Waiting(): VNode | null {
   const { state, reload } = useResource<WorkflowPage>([], (abort) =>
     read<WorkflowPage>('/workflows', { q: 'status:waiting', limit: WAITING_MAX }, abort),
   );
-  useEffect(() => {
-    const timer = setInterval(() => {
-      if (!document.hidden) reload();
-    }, AGAIN_MS);
-    return () => clearInterval(timer);
-  }, []);
+  usePolling(reload);
   const { value, error } = state.value;
   const items = [...(value?.items ?? [])].sort((a, b) => sinceOf(a).localeCompare(sinceOf(b)));
   // The list below says what is wrong before anything was loaded.

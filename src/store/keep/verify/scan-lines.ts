@@ -1,7 +1,7 @@
 import { isNewer } from '../../../model/documents.ts';
 import { type JsonObject, parseObject } from '../../../model/json.ts';
+import { openIfPresent } from '../../../system/files/optional-files.ts';
 import { type Line, LineSplitter } from '../../../system/lines.ts';
-import { openIfPresent } from '../../../system/optional-files.ts';
 import { gzipPath, inflate } from '../../compress.ts';
 import { type FileSum, RunningSum } from '../../write/task/manifest.ts';
 import type { Findings } from './finding.ts';

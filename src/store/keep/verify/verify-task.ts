@@ -6,8 +6,8 @@ import { isJsonObject, type JsonObject, parseObject } from '../../../model/json.
 import type { FactLine } from '../../../project/change.ts';
 import { TaskFold } from '../../../project/fold.ts';
 import { readText } from '../../../system/durable.ts';
+import { lstatIfPresent } from '../../../system/files/optional-files.ts';
 import { kindOf } from '../../../system/files/own-file.ts';
-import { lstatIfPresent } from '../../../system/optional-files.ts';
 import { TASK_FILES, type TaskFile, taskDir } from '../../layout.ts';
 import { factKey, isFactLine } from '../../write/lines/fact-line.ts';
 import { sentKey, traceKey } from '../../write/lines/line-keys.ts';

@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { basename } from 'node:path';
-import { lstatIfPresent } from '../../../system/optional-files.ts';
+import { lstatIfPresent } from '../../../system/files/optional-files.ts';
 import { gzipPath } from '../../compress.ts';
 import { ChangeSignal } from './change-signal.ts';
 

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../../model/json.ts';
-import { lstatIfPresent } from '../../../system/optional-files.ts';
+import { lstatIfPresent } from '../../../system/files/optional-files.ts';
 import { unlessUnreadable } from '../../file-errors.ts';
 import { taskDir, taskFile } from '../../layout.ts';
 import { hasTaskDir, readTaskDocument } from '../../task-file.ts';

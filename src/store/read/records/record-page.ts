@@ -1,25 +1,38 @@
+import { comparePlaces, type ListPlace } from '../../../model/list-place.ts';
 import type { StoredRecord } from '../stored-record.ts';
 
-/** Place of a record in an ordered list. */
-export interface ListPlace {
-  readonly value: string | number | null;
-  readonly id: string;
-}
+/** What is listed beside tasks. */
+export type RecordKind = 'workflow' | 'delivery';
 
-export interface RecordPageQuery {
+/** What of a list is looked at. */
+export interface RecordScan {
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
   readonly sort: 'created' | 'duration';
   readonly after?: ListPlace | undefined;
   readonly limit: number;
-  /** By `performance.now()`: what was not looked at by then is on the next page. */
-  readonly untilMs: number;
   accepts(record: StoredRecord): Promise<boolean>;
+}
+
+export interface ScannedRecords {
+  readonly records: readonly StoredRecord[];
+  /** Where the next page begins; undefined at the end of the list. */
+  readonly next: ListPlace | undefined;
+}
+
+/** Milliseconds for a page. What was not looked at by then is on the next one. */
+export const LOOK_MS = 3_000;
+
+export interface RecordPageQuery extends RecordScan {
+  /** By `performance.now()`. */
+  readonly untilMs: number;
 }
 
 /** A page of records in their order, and where the next one begins. */
 export async function pageOfRecords(
   listed: readonly StoredRecord[],
   { sort, after, limit, untilMs, accepts }: RecordPageQuery,
-): Promise<{ readonly records: readonly StoredRecord[]; readonly next: ListPlace | undefined }> {
+): Promise<ScannedRecords> {
   const placeValueOf = (record: StoredRecord): string | number | null =>
     sort === 'created' ? record.at : record.duration;
   const placed = listed
@@ -38,15 +51,4 @@ export async function pageOfRecords(
     records.push(record);
   }
   return { records, next: undefined };
-}
-
-/** Negative when `a` comes first: the highest value, then the highest id. */
-function comparePlaces(a: ListPlace, b: ListPlace): number {
-  if (a.value !== b.value) {
-    if (a.value === null) return 1;
-    if (b.value === null) return -1;
-    return a.value > b.value ? -1 : 1;
-  }
-  if (a.id === b.id) return 0;
-  return a.id > b.id ? -1 : 1;
 }

@@ -1,4 +1,4 @@
-import { isPresent } from '../../../system/optional-files.ts';
+import { isPresent } from '../../../system/files/optional-files.ts';
 
 /**
  * New tasks, workflows and days of deliveries of one request. Each makes several files, for which a sender needs a few

@@ -1,8 +1,8 @@
 import type { Books } from '../../../books.ts';
 import { messageOf } from '../../../errors.ts';
 import { replaceFile } from '../../../system/durable.ts';
+import { lstatIfPresent } from '../../../system/files/optional-files.ts';
 import { openSafeHandle } from '../../../system/files/safe-open.ts';
-import { lstatIfPresent } from '../../../system/optional-files.ts';
 import { unavailable } from '../refusals.ts';
 
 /** Memory for lines of files whose sync has failed. Beyond it appends are refused, and their senders keep the records. */

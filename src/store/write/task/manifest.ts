@@ -3,9 +3,9 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SCHEMA_VERSION } from '../../../model/documents.ts';
 import { replaceFile } from '../../../system/durable.ts';
+import { openIfPresent } from '../../../system/files/optional-files.ts';
 import { checkLease } from '../../../system/lease-guard.ts';
 import { NEWLINE } from '../../../system/lines.ts';
-import { openIfPresent } from '../../../system/optional-files.ts';
 import { TASK_FILES, type TaskFile } from '../../layout.ts';
 
 /** Content of a file: its lines, its bytes and their SHA-256. A compressed file counts as it was before. */

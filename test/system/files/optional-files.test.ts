@@ -1,8 +1,13 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { lstatIfPresent, namesIn, openIfPresent, statIfPresent } from '../../src/system/optional-files.ts';
-import { tempDir } from '../support/log-dir.ts';
+import {
+  lstatIfPresent,
+  namesIn,
+  openIfPresent,
+  statIfPresent,
+} from '../../../src/system/files/optional-files.ts';
+import { tempDir } from '../../support/log-dir.ts';
 
 test('a missing path, a file in place of a parent and a cycle of links all count as absent', async () => {
   const dir = await tempDir();

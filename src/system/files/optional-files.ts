@@ -1,7 +1,7 @@
 import { type Stats, statSync } from 'node:fs';
 import { type FileHandle, lstat, readdir, stat } from 'node:fs/promises';
-import { errnoOf } from '../errors.ts';
-import { isNoFile, openSafeHandle } from './files/safe-open.ts';
+import { errnoOf } from '../../errors.ts';
+import { isNoFile, openSafeHandle } from './safe-open.ts';
 
 /** The path, or a directory on the way to it, does not exist; ELOOP is a cycle of symbolic links. */
 const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
