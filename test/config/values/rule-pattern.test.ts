@@ -13,7 +13,10 @@ test.each([
   ['a*', /empty text/],
   ['(a+)+b', /repeats a group/],
   ['(a)\\1', /refers back/],
+  ['a+b', /linear/],
   ['a+a+a+a+b', /linear/],
+  ['[a-z]*[a-z]*[a-z]*[a-z]*[a-z]*[a-z]*[a-z]*[a-z]*!', /linear/],
+  ['(?:a|aa)+$', /linear/],
 ])('another is refused with the reason: %s', (pattern, reason) => {
   expect(patternProblem(pattern)).toMatch(reason);
 });
