@@ -39,6 +39,13 @@ export function rowsOfUnit(kinds: readonly RowKind[], unit: string): string {
   return `${stream} ${is('unit', unit)}`;
 }
 
+/** The rows of several units. */
+export function rowsOfUnits(kinds: readonly RowKind[], units: readonly string[]): string {
+  const shards = [...new Set(units.map(shardOf))];
+  const list = (values: readonly string[]): string => values.map(quoted).join(',');
+  return `{app=${quoted(APP)},kind in (${list(kinds)}),shard in (${list(shards)})} ${isOneOf('unit', units)}`;
+}
+
 /** A field has exactly this value. */
 export function is(field: string, value: string): string {
   return `${quoted(field)}:=${quoted(value)}`;

@@ -1,8 +1,8 @@
 import { higherSender, type Sender } from '../model/sender.ts';
 import { isoFromMs } from '../model/time.ts';
 import { arrivalOf } from './arrival.ts';
-import type { VictoriaLogs } from './client.ts';
-import { type RowKind, rowsOfUnit } from './logsql.ts';
+import type { Row, VictoriaLogs } from './client.ts';
+import { type RowKind, rowsOfUnits } from './logsql.ts';
 
 /** The kinds that are files of a task elsewhere. */
 export const TASK_KINDS: readonly RowKind[] = ['stage', 'output', 'fact', 'span'];
@@ -22,11 +22,28 @@ export interface TaskSummary {
 
 /** Undefined for an unknown task. */
 export async function readSummary(logs: VictoriaLogs, taskId: string): Promise<TaskSummary | undefined> {
+  return (await readSummaries(logs, [taskId])).get(taskId);
+}
+
+/** Those of the known tasks. */
+export async function readSummaries(
+  logs: VictoriaLogs,
+  taskIds: readonly string[],
+): Promise<ReadonlyMap<string, TaskSummary>> {
   const rows = await logs.rows(
-    `${rowsOfUnit(TASK_KINDS, taskId)} | stats by (kind, sender) count() rows, ` +
+    `${rowsOfUnits(TASK_KINDS, taskIds)} | stats by (unit, kind, sender) count() rows, ` +
       'min(at) if (at:>0) first, min(_time) earliest, max(_time) latest',
   );
-  if (rows.length === 0) return undefined;
+  const byTask = new Map<string, Row[]>();
+  for (const row of rows) {
+    const own = byTask.get(row.unit ?? '');
+    if (own === undefined) byTask.set(row.unit ?? '', [row]);
+    else own.push(row);
+  }
+  return new Map([...byTask].map(([taskId, own]) => [taskId, summaryOf(own)]));
+}
+
+function summaryOf(rows: readonly Row[]): TaskSummary {
   const firsts = rows.map(({ first }) => Number(first)).filter((first) => first > 0);
   return {
     owner: ownerIn(

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { EVENT } from '../../model/events.ts';
 import { type JsonObject, parseJson, parseObject } from '../../model/json.ts';
@@ -11,9 +12,9 @@ import { type FoldedDocuments, foldedDocuments } from '../../store/write/task/fo
 import { TaskTelemetry } from '../../store/write/task/task-telemetry.ts';
 import { arrivalOf } from '../arrival.ts';
 import type { VictoriaLogs } from '../client.ts';
-import { rowsOfUnit } from '../logsql.ts';
-import { LINE_FIELDS, readLines } from '../rows.ts';
-import { readSummary, type TaskSummary } from '../task-summary.ts';
+import { rowsOfUnits } from '../logsql.ts';
+import { LINE_FIELDS, type ReadLine, readLines } from '../rows.ts';
+import { readSummaries, type TaskSummary } from '../task-summary.ts';
 
 /** As in files: after an end, spans may still be in transit, and a task has settled after this much quiet. */
 const LOST_SPAN_MS = 10_000;
@@ -22,6 +23,10 @@ const SETTLE_MS = 2_000;
 /** Folded tasks in memory, and how long one is used again: one request of a client reads several documents of a task. */
 const VIEWS_MAX = 256;
 const VIEW_MS = 250;
+
+/** Tasks of one query: those that are asked for in one turn. Ids may be long, and the text of a query is at most 16 KiB. */
+const TASKS_MAX = 32;
+const ID_CHARS_MAX = 8_192;
 
 /** A task as its lines give it. */
 export interface TaskView {
@@ -38,6 +43,7 @@ export class TaskViews {
   readonly #logs: VictoriaLogs;
   readonly #now: () => number;
   readonly #keepMs: number;
+  #next: Batch | undefined;
   readonly #views = new LRUCache<
     string,
     { readonly atMs: number; readonly view: Promise<TaskView | undefined> }
@@ -56,22 +62,83 @@ export class TaskViews {
   read(taskId: string): Promise<TaskView | undefined> {
     const known = this.#views.get(taskId);
     if (known !== undefined && performance.now() - known.atMs < this.#keepMs) return known.view;
-    const view = readView(this.#logs, taskId, this.#now());
+    const view = this.#gather(taskId);
     this.#views.set(taskId, { atMs: performance.now(), view });
     view.catch(() => this.#views.delete(taskId));
     return view;
   }
+
+  /** Calls of one turn share their queries. */
+  async #gather(taskId: string): Promise<TaskView | undefined> {
+    if (this.#next === undefined || isFull(this.#next, taskId)) this.#next = this.#openBatch();
+    this.#next.ids.push(taskId);
+    this.#next.characters += taskId.length;
+    return (await this.#next.views).get(taskId);
+  }
+
+  #openBatch(): Batch {
+    const ids: string[] = [];
+    const views = nextTurn().then(() => {
+      if (this.#next?.ids === ids) this.#next = undefined;
+      return readViews(this.#logs, ids, this.#now());
+    });
+    return { ids, views, characters: 0 };
+  }
 }
 
-async function readView(logs: VictoriaLogs, taskId: string, nowMs: number): Promise<TaskView | undefined> {
-  const summary = await readSummary(logs, taskId);
-  if (summary === undefined) return undefined;
-  const texts = `${rowsOfUnit(['fact', 'output'], taskId)} (kind:=fact or logged:=1) | fields ${LINE_FIELDS}`;
+/** Tasks that are read together. */
+interface Batch {
+  readonly ids: string[];
+  readonly views: Promise<ReadonlyMap<string, TaskView>>;
+  characters: number;
+}
+
+function isFull({ ids, characters }: Batch, next: string): boolean {
+  return ids.length === TASKS_MAX || characters + next.length > ID_CHARS_MAX;
+}
+
+async function readViews(
+  logs: VictoriaLogs,
+  ids: readonly string[],
+  nowMs: number,
+): Promise<ReadonlyMap<string, TaskView>> {
+  const summaries = await readSummaries(logs, ids);
+  const known = [...summaries.keys()];
+  if (known.length === 0) return new Map();
+  const withSpans = known.filter((id) => summaries.get(id)?.kinds.has('span'));
+  const texts = `${rowsOfUnits(['fact', 'output'], known)} (kind:=fact or logged:=1) | fields ${LINE_FIELDS}`;
   const [lines, spans] = await Promise.all([
-    logs.rows(texts).then(readLines),
-    summary.kinds.has('span') ? readSpans(logs, taskId) : [],
+    logs.rows(texts).then((rows) => byUnit(readLines(rows))),
+    withSpans.length === 0 ? new Map<string, readonly GenAiSpan[]>() : readSpans(logs, withSpans),
   ]);
-  const fold = new TaskFold(taskId);
+  return new Map(
+    [...summaries].map(([id, summary]) => [
+      id,
+      viewOf({ id, summary, lines: lines.get(id) ?? [], spans: spans.get(id) ?? [], nowMs }),
+    ]),
+  );
+}
+
+function byUnit(lines: readonly ReadLine[]): ReadonlyMap<string, readonly ReadLine[]> {
+  const units = new Map<string, ReadLine[]>();
+  for (const line of lines) {
+    const own = units.get(line.unit);
+    if (own === undefined) units.set(line.unit, [line]);
+    else own.push(line);
+  }
+  return units;
+}
+
+interface TaskRowSet {
+  readonly id: string;
+  readonly summary: TaskSummary;
+  readonly lines: readonly ReadLine[];
+  readonly spans: readonly GenAiSpan[];
+  readonly nowMs: number;
+}
+
+function viewOf({ id, summary, lines, spans, nowMs }: TaskRowSet): TaskView {
+  const fold = new TaskFold(id);
   const telemetry = new TaskTelemetry();
   const facts: Arrived[] = [];
   for (const { kind, text, arrived } of lines) {
@@ -99,16 +166,26 @@ async function readView(logs: VictoriaLogs, taskId: string, nowMs: number): Prom
 }
 
 /** What spans say of models and tokens: the lines themselves are not read. */
-async function readSpans(logs: VictoriaLogs, taskId: string): Promise<readonly GenAiSpan[]> {
-  const spans: { readonly arrived: string; readonly span: GenAiSpan }[] = [];
-  for await (const row of logs.query(
-    `${rowsOfUnit(['span'], taskId)} part:=0 genai:* | fields _time, genai`,
-  )) {
+async function readSpans(
+  logs: VictoriaLogs,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, readonly GenAiSpan[]>> {
+  const rows = await logs.rows(`${rowsOfUnits(['span'], ids)} part:=0 genai:* | fields _time, unit, genai`);
+  const spans = new Map<string, { readonly arrived: string; readonly span: GenAiSpan }[]>();
+  for (const row of rows) {
     const span = parseObject(row.genai);
     // Written by the sink, as a whole.
-    if (span !== undefined) spans.push({ arrived: arrivalOf(row), span: span as unknown as GenAiSpan });
+    if (span === undefined) continue;
+    const own = spans.get(row.unit ?? '') ?? [];
+    own.push({ arrived: arrivalOf(row), span: span as unknown as GenAiSpan });
+    spans.set(row.unit ?? '', own);
   }
-  return spans.sort((a, b) => (a.arrived < b.arrived ? -1 : 1)).map(({ span }) => span);
+  return new Map(
+    [...spans].map(([id, own]) => [
+      id,
+      own.sort((a, b) => (a.arrived < b.arrived ? -1 : 1)).map(({ span }) => span),
+    ]),
+  );
 }
 
 interface Arrived {
