@@ -33,17 +33,11 @@ export function rowsOfKinds(kinds: readonly RowKind[]): string {
   return `{app=${quoted(APP)},kind in (${kinds.map(quoted).join(',')})}`;
 }
 
-/** The rows of one unit. */
-export function rowsOfUnit(kinds: readonly RowKind[], unit: string): string {
-  const stream = `{app=${quoted(APP)},kind in (${kinds.map(quoted).join(',')}),shard=${quoted(shardOf(unit))}}`;
-  return `${stream} ${is('unit', unit)}`;
-}
-
-/** The rows of several units. */
-export function rowsOfUnits(kinds: readonly RowKind[], units: readonly string[]): string {
+/** The rows of one unit, or of several. */
+export function rowsOfUnit(kinds: readonly RowKind[], ...units: readonly string[]): string {
   const shards = [...new Set(units.map(shardOf))];
-  const list = (values: readonly string[]): string => values.map(quoted).join(',');
-  return `{app=${quoted(APP)},kind in (${list(kinds)}),shard in (${list(shards)})} ${isOneOf('unit', units)}`;
+  const stream = `{app=${quoted(APP)},kind in (${kinds.map(quoted).join(',')}),shard in (${shards.map(quoted).join(',')})}`;
+  return `${stream} ${isOneOf('unit', units)}`;
 }
 
 /** A field has exactly this value. */

@@ -2,7 +2,7 @@ import { higherSender, type Sender } from '../model/sender.ts';
 import { isoFromMs } from '../model/time.ts';
 import { arrivalOf } from './arrival.ts';
 import type { Row, VictoriaLogs } from './client.ts';
-import { type RowKind, rowsOfUnits } from './logsql.ts';
+import { type RowKind, rowsOfUnit } from './logsql.ts';
 
 /** The kinds that are files of a task elsewhere. */
 export const TASK_KINDS: readonly RowKind[] = ['stage', 'output', 'fact', 'span'];
@@ -31,7 +31,7 @@ export async function readSummaries(
   taskIds: readonly string[],
 ): Promise<ReadonlyMap<string, TaskSummary>> {
   const rows = await logs.rows(
-    `${rowsOfUnits(TASK_KINDS, taskIds)} | stats by (unit, kind, sender) count() rows, ` +
+    `${rowsOfUnit(TASK_KINDS, ...taskIds)} | stats by (unit, kind, sender) count() rows, ` +
       'min(at) if (at:>0) first, min(_time) earliest, max(_time) latest',
   );
   const byTask = new Map<string, Row[]>();

@@ -34,13 +34,13 @@ test('outside of its strings a query has no text of a value', () => {
       const place = { at: 5, id: one };
       const query = [
         rowsOfUnit(['output', 'fact'], one),
-        is('unit', other),
+        is('sender', other),
         isOneOf('id', [one, other]),
         inRange({ after: place, from: place, before: place, to: { at: 6, id: other } }),
       ].join(' ');
       const bare = query.replace(/"(?:[^"\\\n]|\\.)*"/g, '""');
       expect(bare).toBe(
-        '{app="",kind in ("",""),shard=""} "":="" "":="" "":in("","") ' +
+        '{app="",kind in ("",""),shard in ("")} "":in("") "":="" "":in("","") ' +
           '(at:>5 or (at:=5 and id:string_range("",""))) (at:>5 or (at:=5 and id:string_range("",""))) ' +
           '(at:<5 or (at:=5 and id:string_range("",""))) (at:<6 or (at:=6 and id:string_range("","")))',
       );

@@ -6,6 +6,7 @@ import { setRedactRules } from '../../redact/redact.ts';
 import { sendProblem } from '../../serve/problem.ts';
 import { closeAll } from '../../system/closers.ts';
 import { KnownSecrets, secretsOf } from '../../trail/config-secrets.ts';
+import { openWarehouseIndex, type WarehouseIndex } from '../../trail/search/warehouse-index.ts';
 import { warehouseReader } from '../../trail/search/warehouse-reader.ts';
 import { VictoriaLogs } from '../../warehouse/client.ts';
 import { RowSink } from '../../warehouse/write/row-sink.ts';
@@ -63,7 +64,10 @@ export async function startWarehouseService(
     const sink = new RowSink({ logs, books, log });
     const receiver = await openReceiver(config, sink);
     closers.unshift(() => receiver.close(RECEIVER_DEADLINE_MS));
-    const { server, closeStreams } = await openHttp({ config, createExpress, logs, books, metrics, log });
+    const index = await openWarehouseIndex(storeUrl, { books });
+    closers.unshift(() => index.close());
+    const parts = { config, createExpress, logs, index, books, metrics, log };
+    const { server, closeStreams } = await openHttp(parts);
     closers.unshift(async () => {
       closeStreams();
       await server.close(HTTP_DEADLINE_MS);
@@ -107,6 +111,7 @@ interface HttpParts {
   readonly config: Config;
   readonly createExpress: CreateExpress;
   readonly logs: VictoriaLogs;
+  readonly index: WarehouseIndex;
   readonly books: Books;
   readonly metrics: ServiceMetrics;
   log(line: string): void;
@@ -116,6 +121,7 @@ async function openHttp({
   config,
   createExpress,
   logs,
+  index,
   books,
   metrics,
   log,
@@ -128,7 +134,7 @@ async function openHttp({
   });
   const { closeStreams } = mountReading(app, {
     ...{ config, books, log },
-    reader: warehouseReader({ logs }),
+    reader: warehouseReader({ logs, index }),
     readMetrics: () => metrics.readText(),
   });
   return { server: await listen(app, config), closeStreams };

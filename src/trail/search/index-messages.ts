@@ -13,8 +13,11 @@ export type OwnLease = Pick<DirectoryLock, 'key' | 'lease' | 'token'>;
 
 /** With what the thread of the index starts. */
 export interface IndexStart {
+  /** Where the index is kept: beside the tasks, or in a directory of its own for those of a VictoriaLogs. */
   readonly logDir: string;
   readonly workflowDir: string;
+  /** Undefined: the tasks are files. */
+  readonly storeUrl: string | undefined;
   readonly fileMode: string;
   /** Undefined where the directory is not held. */
   readonly lease: OwnLease | undefined;

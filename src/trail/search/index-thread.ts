@@ -40,7 +40,9 @@ const RESTART_MAX_MS = 60_000;
 const KINDS = ['changed', 'workflows', 'deliveries'] as const;
 
 export interface IndexThreadOptions {
-  readonly config: Pick<Config, 'logDir' | 'workflowDir' | 'fileMode'>;
+  readonly config: Pick<Config, 'logDir' | 'fileMode'> & Partial<Pick<Config, 'workflowDir'>>;
+  /** Undefined: the tasks are the files of the log directory. */
+  readonly storeUrl?: string | undefined;
   readonly books: Books;
   /** Undefined where the directory is not held. */
   readonly lease?: OwnLease | undefined;
@@ -148,13 +150,13 @@ export class IndexThread {
   #start(): void {
     if (this.#isOff || this.#channel !== undefined) return;
     clearTimeout(this.#startTimer);
-    const { config, lease, entry = ENTRY } = this.#options;
+    const { config, storeUrl, lease, entry = ENTRY } = this.#options;
     if (!existsSync(fileURLToPath(entry))) {
       this.#switchOff('its program is missing');
       return;
     }
-    const { logDir, workflowDir, fileMode } = config;
-    const start: IndexStart = { logDir, workflowDir, fileMode, lease };
+    const { logDir, workflowDir = logDir, fileMode } = config;
+    const start: IndexStart = { logDir, workflowDir, fileMode, storeUrl, lease };
     try {
       const worker = new Worker(entry, {
         workerData: start,

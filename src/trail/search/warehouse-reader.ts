@@ -1,19 +1,23 @@
 import { TasktrailError } from '../../errors.ts';
 import { checkId, checkWorkflowId } from '../../model/ids.ts';
+import { isListed } from '../../search/list/scan-list.ts';
 import { createTaskActivity } from '../../search/list/task-activity.ts';
 import { createTaskLists } from '../../search/list/task-lists.ts';
 import type { RecordFiles } from '../../search/record/record-files.ts';
 import { createRecordLists } from '../../search/record/record-lists.ts';
+import type { TaskFiles } from '../../search/searched-files.ts';
 import { createTaskFacets } from '../../search/stats/task-facets.ts';
 import { createTaskStats } from '../../search/stats/task-stats.ts';
 import type { Reader } from '../../serve/reader.ts';
-import type { VictoriaLogs } from '../../warehouse/client.ts';
+import { VictoriaLogs } from '../../warehouse/client.ts';
 import { RecordRows } from '../../warehouse/read/record-rows.ts';
 import { createRowReader } from '../../warehouse/read/row-reader.ts';
 import { TaskCatalog } from '../../warehouse/read/task-catalog.ts';
 import { createTaskRows } from '../../warehouse/read/task-rows.ts';
+import { TaskVersions } from '../../warehouse/read/task-versions.ts';
 import { TaskViews } from '../../warehouse/read/task-view.ts';
 import { WorkflowCatalog } from '../../warehouse/read/workflow-catalog.ts';
+import type { AskedIndex } from './searching-reader.ts';
 
 export interface WarehouseReaderOptions {
   readonly logs: VictoriaLogs;
@@ -21,23 +25,32 @@ export interface WarehouseReaderOptions {
   readonly now?: () => number;
   /** How long a folded task is used again, in milliseconds. */
   readonly keepMs?: number;
+  /** Without it searches read the tasks that they look at. */
+  readonly index?: AskedIndex | undefined;
 }
 
 /** A reader of VictoriaLogs, with the search that files have without an index. What it does not have answers `ERR_NOT_CONFIGURED`. */
-export function warehouseReader({ logs, now = Date.now, keepMs }: WarehouseReaderOptions): Reader {
+export function warehouseReader({ logs, now = Date.now, keepMs, index }: WarehouseReaderOptions): Reader {
   const views = new TaskViews(logs, now, keepMs);
   const workflows = new WorkflowCatalog(logs, now);
   const files = createTaskRows({ logs, views, catalog: new TaskCatalog(logs, views), workflows });
   const activityOf = createTaskActivity(files, now);
   return {
     ...createRowReader({ logs, views }),
-    listTasks: createTaskLists({ files, now }),
+    listTasks: createTaskLists({
+      ...{ files, now },
+      askIndex: async (request) => {
+        // These are read from their place, and start no index.
+        const isSimple = request.sort === 'created' && isListed(request.search);
+        return isSimple ? undefined : index?.list(request);
+      },
+    }),
     activityOf: (metadata) => {
       checkId('task id', metadata.task_id);
       return activityOf(metadata);
     },
-    countFacets: createTaskFacets({ files, now }),
-    countTasks: createTaskStats({ files, now }),
+    countFacets: createTaskFacets({ files, now, askIndex: async (request) => index?.facets(request) }),
+    countTasks: createTaskStats({ files, now, askIndex: async (request) => index?.stats(request) }),
     ...createRecordLists({ files: recordFiles(new RecordRows(logs, workflows)), now }),
     readWorkflow: (workflowId) => workflows.read(checkWorkflowId(workflowId)),
     readFeed: absent('the feed of events'),
@@ -45,6 +58,32 @@ export function warehouseReader({ logs, now = Date.now, keepMs }: WarehouseReade
     followTasks: absent('the stream of tasks'),
     followWorkflow: absent('the stream of a workflow'),
     followFeed: absent('the stream of events'),
+  };
+}
+
+/** What the thread of the index reads. */
+export function warehouseSource(storeUrl: string): {
+  readonly files: TaskFiles;
+  changed(): Promise<readonly string[]>;
+} {
+  const logs = new VictoriaLogs(storeUrl);
+  const views = new TaskViews(logs, Date.now);
+  const workflows = new WorkflowCatalog(logs, Date.now);
+  const versions = new TaskVersions(logs, Date.now);
+  const files = createTaskRows({ logs, views, catalog: new TaskCatalog(logs, views), workflows });
+  return {
+    files: {
+      ...files,
+      versions: async (taskId) => {
+        const version = await versions.of(taskId);
+        return version === undefined ? undefined : { folder: version, output: version };
+      },
+    },
+    changed: async () => {
+      const changed = await versions.changed();
+      for (const taskId of changed) views.forget(taskId);
+      return changed;
+    },
   };
 }
 

@@ -12,7 +12,7 @@ import { type FoldedDocuments, foldedDocuments } from '../../store/write/task/fo
 import { TaskTelemetry } from '../../store/write/task/task-telemetry.ts';
 import { arrivalOf } from '../arrival.ts';
 import type { VictoriaLogs } from '../client.ts';
-import { rowsOfUnits } from '../logsql.ts';
+import { rowsOfUnit } from '../logsql.ts';
 import { LINE_FIELDS, type ReadLine, readLines } from '../rows.ts';
 import { readSummaries, type TaskSummary } from '../task-summary.ts';
 
@@ -68,6 +68,11 @@ export class TaskViews {
     return view;
   }
 
+  /** The next call reads it again. */
+  forget(taskId: string): void {
+    this.#views.delete(taskId);
+  }
+
   /** Calls of one turn share their queries. */
   async #gather(taskId: string): Promise<TaskView | undefined> {
     if (this.#next === undefined || isFull(this.#next, taskId)) this.#next = this.#openBatch();
@@ -106,7 +111,7 @@ async function readViews(
   const known = [...summaries.keys()];
   if (known.length === 0) return new Map();
   const withSpans = known.filter((id) => summaries.get(id)?.kinds.has('span'));
-  const texts = `${rowsOfUnits(['fact', 'output'], known)} (kind:=fact or logged:=1) | fields ${LINE_FIELDS}`;
+  const texts = `${rowsOfUnit(['fact', 'output'], ...known)} (kind:=fact or logged:=1) | fields ${LINE_FIELDS}`;
   const [lines, spans] = await Promise.all([
     logs.rows(texts).then((rows) => byUnit(readLines(rows))),
     withSpans.length === 0 ? new Map<string, readonly GenAiSpan[]>() : readSpans(logs, withSpans),
@@ -170,7 +175,7 @@ async function readSpans(
   logs: VictoriaLogs,
   ids: readonly string[],
 ): Promise<ReadonlyMap<string, readonly GenAiSpan[]>> {
-  const rows = await logs.rows(`${rowsOfUnits(['span'], ids)} part:=0 genai:* | fields _time, unit, genai`);
+  const rows = await logs.rows(`${rowsOfUnit(['span'], ...ids)} part:=0 genai:* | fields _time, unit, genai`);
   const spans = new Map<string, { readonly arrived: string; readonly span: GenAiSpan }[]>();
   for (const row of rows) {
     const span = parseObject(row.genai);
