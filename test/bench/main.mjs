@@ -15,9 +15,10 @@ import { benchSearch } from './search.mjs';
 import { benchService } from './service.mjs';
 import { benchStore } from './store.mjs';
 import { benchStream } from './stream.mjs';
+import { benchWarehouse } from './warehouse.mjs';
 import { benchWebhooks } from './webhooks.mjs';
 
-/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [fsync] [webhooks] [hostile] [markup] [hostile-comments] [agent] [collector] [store] [stream] [redact] [backlog] [search] [page]`: runs the named parts, by default all. */
+/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [fsync] [webhooks] [hostile] [markup] [hostile-comments] [agent] [collector] [store] [stream] [redact] [backlog] [search] [page] [warehouse]`: runs the named parts, by default all. */
 const PARTS = {
   record: benchRecord,
   otlp: benchOtlp,
@@ -37,6 +38,7 @@ const PARTS = {
   backlog: benchBacklog,
   search: benchSearch,
   page: benchPage,
+  warehouse: benchWarehouse,
 };
 
 const wanted = process.argv.slice(2);
