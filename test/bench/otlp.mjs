@@ -64,9 +64,12 @@ export async function sendAll(bodies, to) {
   await Promise.all(Array.from({ length: IN_FLIGHT }, work));
 }
 
-function send(body, { url, type, agent }) {
+function send(body, { url, type, agent, authorization }) {
   return new Promise((resolve, reject) => {
-    const headers = { 'content-type': type, 'content-length': body.length };
+    const headers = {
+      ...{ 'content-type': type, 'content-length': body.length },
+      ...(authorization !== undefined && { authorization }),
+    };
     const req = request(url, { method: 'POST', agent, headers }, (res) => {
       let bytes = 0;
       res.on('data', (chunk) => {

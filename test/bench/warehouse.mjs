@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { Agent, get } from 'node:http';
@@ -7,6 +8,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { trailTokenOf } from '../../dist/model/trail-token.js';
 import { endChild, nextLine, settings, startChild, withTempDir } from './child.mjs';
 import { cpuMsOf } from './core-share.mjs';
 import { median, quantile, times } from './figures.mjs';
@@ -27,6 +29,9 @@ const GROWTH_MIN = 1.6;
 const LIST_MS_MAX = 200;
 const READ_MS_MAX = 300;
 const TAIL_MS_MAX = 1_000;
+/** Of the trail: what others send is looked up before it is stored. */
+const KEY = randomBytes(32).toString('hex');
+
 const READY_MS_MAX = 15_000;
 const INDEX_MS_MAX = 1_800_000;
 
@@ -102,7 +107,12 @@ async function sendShared(services, bodies, agent) {
   const shares = services.map((_, index) => bodies.filter((_body, at) => at % services.length === index));
   await Promise.all(
     services.map(({ otlpUrl }, index) =>
-      sendAll(shares[index], { url: `${otlpUrl}/v1/logs`, type: 'application/x-protobuf', agent }),
+      sendAll(shares[index], {
+        url: `${otlpUrl}/v1/logs`,
+        type: 'application/x-protobuf',
+        agent,
+        authorization: `Bearer ${trailTokenOf(KEY)}`,
+      }),
     ),
   );
 }
@@ -292,7 +302,7 @@ function record(taskId, number, ms) {
 async function sendRecords({ otlpUrl }, records) {
   const logRecords = records.map((one) => ({ ...one, body: anyValue(one.body) }));
   const body = JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] });
-  const headers = { 'content-type': 'application/json' };
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${trailTokenOf(KEY)}` };
   const answer = await fetch(`${otlpUrl}/v1/logs`, { method: 'POST', headers, body });
   const text = await answer.text();
   if (answer.status !== 200 || text.length > 2) throw new Error(`answered ${answer.status}: ${text}`);
@@ -330,7 +340,7 @@ async function withStore(dir, program, count, use) {
 
 async function startService(dir, args) {
   const started = startChild('../../dist/cli/main.js', {
-    ...{ dir, args, env: settings(dir), msMax: 2 * INDEX_MS_MAX },
+    ...{ dir, args, env: settings(dir, { TASK_LOGS_KEY: KEY }), msMax: 2 * INDEX_MS_MAX },
   });
   const seen = {};
   await nextLine(started, (line) => {

@@ -19,26 +19,27 @@ export interface TaskListsOptions {
   /** Without it the files give each list. */
   readonly askIndex?: AskIndex<ListRequest, PlacePage> | undefined;
   readonly now?: () => number;
+  /** Tasks that are read at the same time for a page. Default 16. */
+  readonly reads?: number | undefined;
 }
 
 /** Lists tasks: by the index when it answers, else by the files. Throws `ERR_INPUT_INVALID` for `q` and for a cursor. */
 export function createTaskLists(
   options: TaskListsOptions,
 ): (query: TaskQuery, signal?: AbortSignal) => Promise<TaskPage> {
-  const { files, askIndex, now = Date.now } = options;
+  const { files, askIndex, now = Date.now, reads = READS } = options;
   const withActivity = (items: TaskPage['items']): Promise<TaskPage['items']> => {
     const activityOf = createTaskActivity(files, now);
-    return inGroups(items, async (item) => ({ ...item, activity: await activityOf(item) }));
+    return inGroups(items, reads, async (item) => ({ ...item, activity: await activityOf(item) }));
   };
   return async (query, signal) => {
     const { sort = 'created', limit, cursor, asked } = query;
     const after = cursor === undefined ? undefined : decodePlace(cursor, sort, asked);
     const request: ListRequest = { search: taskSearch(query, now()), sort, after, limit };
     const { places, next } = (await askIndex?.(request)) ?? (await listByScan(files, request, signal));
-    const items = await readItems(
-      files,
-      places.map(({ id }) => id),
-    );
+    const found = await inGroups(places, reads, ({ id }) => readItem(files, id));
+    // A task that was removed in between makes the page shorter.
+    const items = found.filter((item) => item !== undefined);
     return { items: await withActivity(items), nextCursor: nextOf(next, sort, asked) };
   };
 }
@@ -49,19 +50,14 @@ export async function readItem(files: TaskFiles, id: string): Promise<TaskPage['
   return task && listItem(task, await readDocuments(files, id));
 }
 
-/** A task that was removed in between makes the page shorter. */
-async function readItems(files: TaskFiles, ids: readonly string[]): Promise<TaskPage['items']> {
-  const items = await inGroups(ids, (id) => readItem(files, id));
-  return items.filter((item) => item !== undefined);
-}
-
 async function inGroups<Item, Result>(
   items: readonly Item[],
+  size: number,
   work: (item: Item) => Promise<Result>,
 ): Promise<readonly Result[]> {
   const results: Result[] = [];
-  for (let at = 0; at < items.length; at += READS)
-    results.push(...(await Promise.all(items.slice(at, at + READS).map(work))));
+  for (let at = 0; at < items.length; at += size)
+    results.push(...(await Promise.all(items.slice(at, at + size).map(work))));
   return results;
 }
 

@@ -29,6 +29,9 @@ export interface WarehouseReaderOptions {
   readonly index?: AskedIndex | undefined;
 }
 
+/** Tasks of a page that are read at the same time: they share their queries. */
+const READS = 64;
+
 /** A reader of VictoriaLogs, with the search that files have without an index. What it does not have answers `ERR_NOT_CONFIGURED`. */
 export function warehouseReader({ logs, now = Date.now, keepMs, index }: WarehouseReaderOptions): Reader {
   const views = new TaskViews(logs, now, keepMs);
@@ -38,7 +41,7 @@ export function warehouseReader({ logs, now = Date.now, keepMs, index }: Warehou
   return {
     ...createRowReader({ logs, views }),
     listTasks: createTaskLists({
-      ...{ files, now },
+      ...{ files, now, reads: READS },
       askIndex: async (request) => {
         // These are read from their place, and start no index.
         const isSimple = request.sort === 'created' && isListed(request.search);

@@ -14,7 +14,7 @@ const OVERLAP_MS = 15_000;
 const RELOAD_MS = 600_000;
 
 /** Tasks whose metadata is read before the first of them is given. */
-const GROUP = 32;
+const GROUP = 64;
 
 /** A task in the order of creation. */
 export interface CatalogTask {
