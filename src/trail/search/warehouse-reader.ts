@@ -1,6 +1,5 @@
 import { TasktrailError } from '../../errors.ts';
 import { checkId, checkWorkflowId } from '../../model/ids.ts';
-import { isListed } from '../../search/list/scan-list.ts';
 import { createTaskActivity } from '../../search/list/task-activity.ts';
 import { createTaskLists } from '../../search/list/task-lists.ts';
 import type { RecordFiles } from '../../search/record/record-files.ts';
@@ -43,9 +42,10 @@ export function warehouseReader({ logs, now = Date.now, keepMs, index }: Warehou
     listTasks: createTaskLists({
       ...{ files, now, reads: READS },
       askIndex: async (request) => {
-        // These are read from their place, and start no index.
-        const isSimple = request.sort === 'created' && isListed(request.search);
-        return isSimple ? undefined : index?.list(request);
+        const { sort, search } = request;
+        // A page is read from its place, and starts no index. A filter that matches few would read all tasks.
+        const isPage = sort === 'created' && search.fields.length === 0 && search.terms.length === 0;
+        return isPage ? undefined : index?.list(request);
       },
     }),
     activityOf: (metadata) => {
