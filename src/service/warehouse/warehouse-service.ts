@@ -6,6 +6,7 @@ import { setRedactRules } from '../../redact/redact.ts';
 import { sendProblem } from '../../serve/problem.ts';
 import { closeAll } from '../../system/closers.ts';
 import { KnownSecrets, secretsOf } from '../../trail/config-secrets.ts';
+import { partialReader } from '../../trail/search/partial-reader.ts';
 import { warehouseReader } from '../../trail/search/warehouse-reader.ts';
 import { VictoriaLogs } from '../../warehouse/client.ts';
 import { RowSink } from '../../warehouse/write/row-sink.ts';
@@ -63,7 +64,8 @@ export async function startWarehouseService(
     const sink = new RowSink({ logs, books, log });
     const receiver = await openReceiver(config, sink);
     closers.unshift(() => receiver.close(RECEIVER_DEADLINE_MS));
-    const { server, closeStreams } = await openHttp({ config, createExpress, logs, books, metrics, log });
+    const http = { config, createExpress, logs, storeUrl, books, metrics, log };
+    const { server, closeStreams } = await openHttp(http);
     closers.unshift(async () => {
       closeStreams();
       await server.close(HTTP_DEADLINE_MS);
@@ -107,6 +109,7 @@ interface HttpParts {
   readonly config: Config;
   readonly createExpress: CreateExpress;
   readonly logs: VictoriaLogs;
+  readonly storeUrl: string;
   readonly books: Books;
   readonly metrics: ServiceMetrics;
   log(line: string): void;
@@ -116,6 +119,7 @@ async function openHttp({
   config,
   createExpress,
   logs,
+  storeUrl,
   books,
   metrics,
   log,
@@ -128,7 +132,11 @@ async function openHttp({
   });
   const { closeStreams } = mountReading(app, {
     ...{ config, books, log },
-    reader: warehouseReader({ logs }),
+    reader: partialReader({
+      whole: warehouseReader({ logs }),
+      openPartial: () => warehouseReader({ logs: new VictoriaLogs(storeUrl, { isPartial: true }) }),
+      onPart: (problem) => books.setNotice('store', problem),
+    }),
     readMetrics: () => metrics.readText(),
   });
   return { server: await listen(app, config), closeStreams };

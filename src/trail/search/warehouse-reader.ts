@@ -6,7 +6,6 @@ import type { RecordFiles } from '../../search/record/record-files.ts';
 import { createRecordLists } from '../../search/record/record-lists.ts';
 import { createTaskFacets } from '../../search/stats/task-facets.ts';
 import { createTaskStats } from '../../search/stats/task-stats.ts';
-import type { Reader } from '../../serve/reader.ts';
 import type { VictoriaLogs } from '../../warehouse/client.ts';
 import { RecordRows } from '../../warehouse/read/record-rows.ts';
 import { createRowReader } from '../../warehouse/read/row-reader.ts';
@@ -14,6 +13,7 @@ import { TaskCatalog } from '../../warehouse/read/task-catalog.ts';
 import { createTaskRows } from '../../warehouse/read/task-rows.ts';
 import { TaskViews } from '../../warehouse/read/task-view.ts';
 import { WorkflowCatalog } from '../../warehouse/read/workflow-catalog.ts';
+import type { CountingReader } from './partial-reader.ts';
 
 export interface WarehouseReaderOptions {
   readonly logs: VictoriaLogs;
@@ -24,7 +24,7 @@ export interface WarehouseReaderOptions {
 }
 
 /** A reader of VictoriaLogs, with the search that files have without an index. What it does not have answers `ERR_NOT_CONFIGURED`. */
-export function warehouseReader({ logs, now = Date.now, keepMs }: WarehouseReaderOptions): Reader {
+export function warehouseReader({ logs, now = Date.now, keepMs }: WarehouseReaderOptions): CountingReader {
   const views = new TaskViews(logs, now, keepMs);
   const workflows = new WorkflowCatalog(logs, now);
   const files = createTaskRows({ logs, views, catalog: new TaskCatalog(logs, views), workflows });
