@@ -144,7 +144,7 @@ export class VictoriaLogs {
   async #fetch(url: URL, init: RequestInit): Promise<Response> {
     let response: Response;
     try {
-      response = await fetch(url, { ...init, redirect: 'error' });
+      response = await send(url, init);
     } catch (error) {
       throw this.#unavailable(reasonOf(error), error);
     }
@@ -159,6 +159,25 @@ export class VictoriaLogs {
     const message = `VictoriaLogs at ${this.name}: ${reason}`;
     return new Kind('ERR_STORE_UNAVAILABLE', message, { retryable: true, cause });
   }
+}
+
+/**
+ * A connection that is kept may end just when it is used again, as when what stands in front of a cluster is reloaded. Rows that are
+ * added twice are returned once, so the request goes out a second time.
+ */
+async function send(url: URL, init: RequestInit): Promise<Response> {
+  const request = { ...init, redirect: 'error' } as const;
+  try {
+    return await fetch(url, request);
+  } catch (error) {
+    if (!hasEnded(error)) throw error;
+    return fetch(url, request);
+  }
+}
+
+function hasEnded(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(String(Reflect.get(Object(cause), 'code')));
 }
 
 /** The first characters of an answer that is an error. */

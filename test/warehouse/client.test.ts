@@ -71,6 +71,20 @@ test('a connection that breaks is an error', async () => {
   await expect(logs.rows('*')).rejects.toMatchObject(UNAVAILABLE);
 });
 
+test('a kept connection that has ended is replaced; a server that ends each one is given up', async () => {
+  let requests = 0;
+  const once = await answering((req, res) => {
+    requests += 1;
+    if (requests === 2) req.socket.destroy();
+    else req.resume().on('end', () => res.end());
+  });
+  await once.insert('{}\n');
+  await once.insert('{}\n');
+  expect(requests).toBe(3);
+  const never = await answering((req) => void req.socket.destroy());
+  await expect(never.insert('{}\n')).rejects.toMatchObject(UNAVAILABLE);
+});
+
 test('a row without an end does not fill the memory', async () => {
   const logs = await answering((_req, res) => {
     const timer = setInterval(() => res.write('x'.repeat(262_144)), 1);

@@ -1,3 +1,5 @@
+import { cp } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { afterTest } from '../../support/current-test.ts';
 import { tempDir } from '../../support/log-dir.ts';
@@ -152,6 +154,39 @@ describe.skipIf('missing' in tool)('tasktrail serve --store over a cluster of tw
     const { body, partial } = await get(service, '/api/tasks?limit=500');
     expect(partial).toBeNull();
     expect(idsIn(body)).toEqual(expect.arrayContaining([...ids, ...more]));
+  });
+
+  test('a snapshot of a storage node, put into an empty one, has all of its records', async () => {
+    await serve();
+    await fill('kept');
+    const [node = ''] = cluster.nodes;
+    const made = await fetch(`http://${node}/internal/partition/snapshot/create`, { method: 'POST' });
+    const snapshots = (await made.json()) as readonly string[];
+    expect(snapshots.length).toBeGreaterThan(0);
+    const directory = await tempDir();
+    for (const snapshot of snapshots) {
+      // .../partitions/<day>/snapshots/<name>
+      const day = basename(dirname(dirname(snapshot)));
+      expect(day).toMatch(/^\d{8}$/);
+      await cp(snapshot, join(directory, 'partitions', day), { recursive: true });
+    }
+    const { address } = await cluster.start('restored', [`-storageDataPath=${directory}`]);
+    const count = async (at: string): Promise<string> => {
+      const query = new URLSearchParams({
+        query: '{app="tasktrail"} | stats by (kind) count() n | sort by (kind)',
+      });
+      return (await fetch(`http://${at}/select/logsql/query?${query}`)).text();
+    };
+    expect(await count(node)).toContain('"kind":"output"');
+    expect(await count(address)).toBe(await count(node));
+    const removed = await Promise.all(
+      snapshots.map((path) =>
+        fetch(`http://${node}/internal/partition/snapshot/delete?${new URLSearchParams({ path })}`, {
+          method: 'POST',
+        }),
+      ),
+    );
+    expect(removed.map(({ status }) => status)).toEqual(snapshots.map(() => 204));
   });
 
   test('a vlinsert answers 200 while no storage node is there, which is why writes do not pass one', async () => {
