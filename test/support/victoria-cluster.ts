@@ -15,7 +15,7 @@ export interface VictoriaCluster {
   readonly storage: readonly ServerProcess[];
   readonly select: ServerProcess;
   readonly proxy: ServerProcess;
-  /** Addresses of the storage nodes, as host:port. */
+  /** Addresses of all storage nodes, as host:port. */
   readonly nodes: readonly string[];
   /** Makes what was added visible at once. */
   flush(): Promise<void>;
@@ -60,7 +60,10 @@ export async function startVictoriaCluster(): Promise<VictoriaCluster> {
     flush: async () => {
       for (const node of nodes) await fetch(`http://${node}/internal/force_flush`).catch(() => undefined);
     },
-    addNode: (added, other) => proxy.reload({ nodes: [...nodes, added], select: other }),
+    addNode: async (added, other) => {
+      nodes.push(added);
+      await proxy.reload({ nodes, select: other });
+    },
     stop: async () => {
       for (const server of started) await server.stop();
     },

@@ -156,6 +156,23 @@ describe.skipIf('missing' in tool)('tasktrail serve --store over a cluster of tw
     expect(idsIn(body)).toEqual(expect.arrayContaining([...ids, ...more]));
   });
 
+  test('a storage node without space is passed over, and its records are read', async () => {
+    await serve();
+    const { address } = await cluster.start('full', ['-storage.minFreeDiskSpaceBytes=1TB']);
+    const row = `${JSON.stringify({ _time: '0', _msg: 'refused', app: 'test' })}\n`;
+    const headers = { 'content-type': 'application/stream+json' };
+    const refused = await fetch(`http://${address}/insert/jsonline`, { method: 'POST', headers, body: row });
+    expect(refused.status).toBe(429);
+    const nodes = [...cluster.nodes, address].join(',');
+    const select = await cluster.start('vlselect-3', [`-storageNode=${nodes}`, '-insert.disable']);
+    await cluster.addNode(address, select.address);
+    const ids = await fill('past-the-full-one');
+    await until(async () => {
+      const { body, partial } = await get(service, '/api/tasks?limit=500');
+      return partial === null && ids.every((id) => idsIn(body).includes(id));
+    }, 'all records');
+  });
+
   test('a snapshot of a storage node, put into an empty one, has all of its records', async () => {
     await serve();
     await fill('kept');
