@@ -3,12 +3,16 @@
 #
 #   collector/build.sh              prints the path of the program in the user's cache
 #   collector/build.sh ./collector  also copies the program to ./collector
+#   MANIFEST=collector/overlays/builder.yaml collector/build.sh
+#                                   the collector of another manifest, beside its go.sum
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-version=$(sed -n 's/^  version: *//p' "$here/builder.yaml")
+manifest=${MANIFEST:-$here/builder.yaml}
+sums=$(cd "$(dirname "$manifest")" && pwd)/go.sum
+version=$(sed -n 's/^  version: *//p' "$manifest")
 # A changed manifest gets a program of its own.
-key=$(cksum <"$here/builder.yaml" | cut -d ' ' -f 1)
+key=$(cksum <"$manifest" | cut -d ' ' -f 1)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/tasktrail-test
 built=$cache/collector-$version-$key
 
@@ -23,10 +27,10 @@ build() {
   trap 'rm -rf "$work"' EXIT
   echo "building the collector $version: this takes some minutes" >&2
   GOBIN=$work go install "go.opentelemetry.io/collector/cmd/builder@v$version" >&2
-  sed "s|^  output_path:.*|  output_path: $work/source|" "$here/builder.yaml" >"$work/builder.yaml"
+  sed "s|^  output_path:.*|  output_path: $work/source|" "$manifest" >"$work/builder.yaml"
   # The builder's own `go mod tidy` also fetches test dependencies of dependencies, which some module mirrors lack.
   "$work/builder" --config "$work/builder.yaml" --skip-get-modules --skip-compilation >&2
-  cp "$here/go.sum" "$work/source/go.sum"
+  cp "$sums" "$work/source/go.sum"
   (cd "$work/source" && go build -mod=mod -trimpath -ldflags='-s -w' -o "$work/collector" .) >&2
   # An atomic rename: concurrent builds never leave a partial file.
   mv -f "$work/collector" "$built"

@@ -422,8 +422,8 @@ test.each([
 
 test('the folders of test mirror the folders of src', () => {
   const homes = new Set(HOUSE.files.map((file) => dirname(file)));
-  // Tests of Grafana's files, of the whole system, of the pages, of the examples, in a browser, and the storm.
-  for (const home of ['grafana', 'end-to-end', 'docs', 'examples', 'page/browser']) homes.add(home);
+  // Tests of the collector's and Grafana's files, of the whole system, of the pages, of the examples, in a browser, and the storm.
+  for (const home of ['collector', 'grafana', 'end-to-end', 'docs', 'examples', 'page/browser']) homes.add(home);
   for (const home of ['storm', 'storm/check', 'storm/parts']) homes.add(home);
   const tests = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.test.ts'),

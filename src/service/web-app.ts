@@ -9,6 +9,7 @@ import type { Queue } from '../queue/queue.ts';
 import { readinessOf, serveHealth } from '../serve/health.ts';
 import { serveLogs } from '../serve/logs.ts';
 import { serveMetrics } from '../serve/metrics.ts';
+import { allowPartialAnswer } from '../serve/partial-answer.ts';
 import { notFound, sendProblem } from '../serve/problem.ts';
 import type { Reader } from '../serve/reader.ts';
 import { CORS_METHODS } from '../serve/routes.ts';
@@ -127,7 +128,7 @@ export function mountReading(
     ...{ reader, intake, token, traceUrls, onError, openApi },
     readHealth: async () => ({ ...(await readHealth()), ...(await readState?.()) }),
   });
-  app.use('/api', logs);
+  app.use('/api', allowPartialAnswer, logs);
   app.use(serveMcp({ reader, readHealth, token, corsOrigins, version, onError }));
   // As for the API.
   const checkRequest = (req: IncomingMessage): void => {

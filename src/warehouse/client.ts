@@ -11,7 +11,12 @@ export interface VictoriaLogsOptions {
   readonly insertMs?: number;
   /** Time to the first byte of an answer, and between two. Default 35 s: VictoriaLogs itself ends a query after 30 s. */
   readonly silenceMs?: number;
+  /** Whether an answer may lack what is in a part of a cluster that is away, without a sign of it. Default: it is refused. */
+  readonly isPartial?: boolean;
 }
+
+/** A part of a cluster is away, or whatever stands in front of it reaches none: answers of the other parts may be had. */
+export class PartAwayError extends TasktrailError {}
 
 const INSERT_MS = 15_000;
 const SILENCE_MS = 35_000;
@@ -33,15 +38,18 @@ export class VictoriaLogs {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #insertMs: number;
   readonly #silenceMs: number;
+  readonly #isPartial: boolean;
 
   /** `address`: as `StoreAddress`. */
-  constructor(address: string, { insertMs = INSERT_MS, silenceMs = SILENCE_MS }: VictoriaLogsOptions = {}) {
+  constructor(address: string, options: VictoriaLogsOptions = {}) {
+    const { insertMs = INSERT_MS, silenceMs = SILENCE_MS, isPartial = false } = options;
     const { url, headers } = readStoreAddress(address);
     this.#url = url;
     this.name = url.origin + (url.pathname === '/' ? '' : url.pathname);
     this.#headers = headers;
     this.#insertMs = insertMs;
     this.#silenceMs = silenceMs;
+    this.#isPartial = isPartial;
   }
 
   /** Resolves when VictoriaLogs answers and understands a query. Throws `ERR_STORE_UNAVAILABLE`. */
@@ -82,8 +90,7 @@ export class VictoriaLogs {
       const response = await this.#fetch(this.#at('select/logsql/query'), {
         method: 'POST',
         headers: { ...this.#headers, 'Content-Type': 'application/x-www-form-urlencoded' },
-        // A part of a cluster that is away makes an answer incomplete, without a sign of it.
-        body: new URLSearchParams({ query, allow_partial_response: '0' }).toString(),
+        body: new URLSearchParams({ query, allow_partial_response: this.#isPartial ? '1' : '0' }).toString(),
         signal: aborted.signal,
       });
       heard();
@@ -137,21 +144,40 @@ export class VictoriaLogs {
   async #fetch(url: URL, init: RequestInit): Promise<Response> {
     let response: Response;
     try {
-      response = await fetch(url, { ...init, redirect: 'error' });
+      response = await send(url, init);
     } catch (error) {
       throw this.#unavailable(reasonOf(error), error);
     }
     if (response.status === 200) return response;
     const text = await textOf(response);
-    throw this.#unavailable(`it answers ${response.status}${text === '' ? '' : `: ${text}`}`);
+    const reason = `it answers ${response.status}${text === '' ? '' : `: ${text}`}`;
+    // vlselect answers so when a storage node does not.
+    throw this.#unavailable(reason, undefined, response.status === 502 ? PartAwayError : TasktrailError);
   }
 
-  #unavailable(reason: string, cause?: unknown): TasktrailError {
-    return new TasktrailError('ERR_STORE_UNAVAILABLE', `VictoriaLogs at ${this.name}: ${reason}`, {
-      retryable: true,
-      cause,
-    });
+  #unavailable(reason: string, cause?: unknown, Kind = TasktrailError): TasktrailError {
+    const message = `VictoriaLogs at ${this.name}: ${reason}`;
+    return new Kind('ERR_STORE_UNAVAILABLE', message, { retryable: true, cause });
   }
+}
+
+/**
+ * A connection that is kept may end just when it is used again, as when what stands in front of a cluster is reloaded. Rows that are
+ * added twice are returned once, so the request goes out a second time.
+ */
+async function send(url: URL, init: RequestInit): Promise<Response> {
+  const request = { ...init, redirect: 'error' } as const;
+  try {
+    return await fetch(url, request);
+  } catch (error) {
+    if (!hasEnded(error)) throw error;
+    return fetch(url, request);
+  }
+}
+
+function hasEnded(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(String(Reflect.get(Object(cause), 'code')));
 }
 
 /** The first characters of an answer that is an error. */

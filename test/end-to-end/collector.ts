@@ -8,6 +8,10 @@ import { findTool, pathOf } from '../support/tool.ts';
 export interface CollectorOptions {
   /** Default: collector/config.yaml. */
   readonly config?: string;
+  /** Files beside it. */
+  readonly overlays?: readonly string[];
+  /** Which build. Default: the one for collector/config.yaml. */
+  readonly tool?: 'collector' | 'overlays';
   /** Environment variables of the configuration, such as the addresses of tasktrail, Jaeger and S3. */
   readonly env?: Readonly<Record<string, string>>;
   /** Overrides of configuration values, by path: `{ 'exporters::awss3::timeout': '1s' }`. */
@@ -32,7 +36,7 @@ export interface Collector {
 const CONFIG: string = resolve(import.meta.dirname, '../../collector/config.yaml');
 
 export async function startCollector(options: CollectorOptions = {}): Promise<Collector> {
-  const { config = CONFIG, env = {}, set = {} } = options;
+  const { config = CONFIG, overlays = [], tool = 'collector', env = {}, set = {} } = options;
   const data = await mkdtemp(join(tmpdir(), 'tasktrail-collector-'));
   const [url, grpc, exporter, stagesExporter, ownMetrics, health] = [
     await freeAddress(),
@@ -53,8 +57,11 @@ export async function startCollector(options: CollectorOptions = {}): Promise<Co
   };
   const server = await ServerProcess.start({
     name: 'collector',
-    command: pathOf(findTool('collector')),
-    args: ['--config', config, ...Object.entries(values).map(([path, value]) => `--set=${path}=${value}`)],
+    command: pathOf(findTool(tool)),
+    args: [
+      ...[config, ...overlays].flatMap((file) => ['--config', file]),
+      ...Object.entries(values).map(([path, value]) => `--set=${path}=${value}`),
+    ],
     env: { COLLECTOR_DATA: data, ...env },
     cwd: data,
     isReady: () => answersOk(`http://${health}/`),

@@ -69,7 +69,7 @@ test('a preflight needs no token, lasts two hours, and differs by origin for cac
     'access-control-allow-origin': APP,
     'access-control-allow-methods': 'GET, HEAD, POST',
     'access-control-allow-headers':
-      'Authorization, Content-Type, Content-Encoding, Last-Event-ID, traceparent, tracestate, baggage, Mcp-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name',
+      'Authorization, Content-Type, Content-Encoding, Last-Event-ID, Prefer, traceparent, tracestate, baggage, Mcp-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name',
     'access-control-max-age': '7200',
     vary: 'Origin',
   });
@@ -91,7 +91,7 @@ test.each([
   expect(got?.headers).toMatchObject({
     vary: 'Origin',
     'access-control-expose-headers':
-      'Link, Location, Retry-After, Task-Logs-First-Line, Task-Logs-Left-Out, Task-Logs-Lines, Task-Logs-Skipped-Lines',
+      'Link, Location, Retry-After, Task-Logs-First-Line, Task-Logs-Left-Out, Task-Logs-Lines, Task-Logs-Partial, Task-Logs-Skipped-Lines',
   });
 });
 

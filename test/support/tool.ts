@@ -14,6 +14,7 @@ export type ToolName =
   | 'disk-faults'
   | 'jaeger'
   | 'nginx'
+  | 'overlays'
   | 'prometheus'
   | 'promtool'
   | 'python'

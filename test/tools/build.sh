@@ -2,7 +2,7 @@
 # Builds or downloads the programs that tests run against, once per version, into the user's cache. Starts no daemon, and
 # installs nothing on the machine but Chromium, which does not run from another place.
 #
-#   test/tools/build.sh             all programs; continues after a failure and exits with 1 at the end
+#   test/tools/build.sh             all programs but overlays; continues after a failure and exits with 1 at the end
 #   test/tools/build.sh versitygw   one or several; prints the path of each
 set -euo pipefail
 
@@ -25,6 +25,8 @@ tool() {
   victoria-logs) go_program "$1" v1.52.1 github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs ;;
   disk-faults) c_library "$1" ;;
   collector) "$here/../../collector/build.sh" ;;
+  # Not one of `all`: it takes ten minutes of CPU time.
+  overlays) MANIFEST=$here/../../collector/overlays/builder.yaml "$here/../../collector/build.sh" ;;
   jaeger) go_module "$1" github.com/jaegertracing/jaeger/cmd/jaeger ;;
   *) fail "unknown tool; the tools are ${all[*]}" ;;
   esac

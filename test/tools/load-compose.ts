@@ -23,6 +23,9 @@ export interface ComposeService {
   readonly volumes?: readonly ComposeMount[];
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
   readonly command: readonly string[] | null;
+  readonly entrypoint?: readonly string[] | null;
+  readonly networks?: Readonly<Record<string, unknown>>;
+  readonly network_mode?: string;
   readonly restart?: string;
   readonly cap_drop?: readonly string[];
   readonly security_opt?: readonly string[];

@@ -1,6 +1,6 @@
 import { createServer, type RequestListener } from 'node:http';
 import { expect, onTestFinished, test } from 'vitest';
-import { VictoriaLogs } from '../../src/warehouse/client.ts';
+import { PartAwayError, VictoriaLogs } from '../../src/warehouse/client.ts';
 import { listen } from '../serve/log-server.ts';
 
 async function answering(handler: RequestListener, silenceMs = 5_000): Promise<VictoriaLogs> {
@@ -21,6 +21,26 @@ test.each([400, 404, 429, 500, 503, 301])(
     if (status !== 301) await expect(logs.rows('*')).rejects.toThrow('it is in read-only mode');
   },
 );
+
+test('what a cluster answers without one of its parts has an error of its own', async () => {
+  const asked: (string | null)[] = [];
+  const port = await listen(
+    createServer(async (req, res) => {
+      let body = '';
+      for await (const piece of req) body += piece;
+      const isPartial = new URLSearchParams(body).get('allow_partial_response');
+      asked.push(isPartial);
+      res.writeHead(isPartial === '1' ? 200 : 502).end(isPartial === '1' ? '{"a":"1"}\n' : 'no node\n');
+    }),
+  );
+  const address = `victorialogs://127.0.0.1:${port}`;
+  await expect(new VictoriaLogs(address).rows('*')).rejects.toThrow(PartAwayError);
+  await expect(new VictoriaLogs(address).rows('*')).rejects.toMatchObject(UNAVAILABLE);
+  expect(await new VictoriaLogs(address, { isPartial: true }).rows('*')).toEqual([{ a: '1' }]);
+  expect(asked).toEqual(['0', '0', '1']);
+  const other = await answering((_req, res) => void res.writeHead(503).end());
+  await expect(other.rows('*')).rejects.not.toThrow(PartAwayError);
+});
 
 test('a server that accepts and never answers is given up', async () => {
   const logs = await answering(() => {}, 50);
@@ -49,6 +69,20 @@ test('a connection that breaks is an error', async () => {
     res.write('{"a":"1"}\n', () => res.destroy());
   });
   await expect(logs.rows('*')).rejects.toMatchObject(UNAVAILABLE);
+});
+
+test('a kept connection that has ended is replaced; a server that ends each one is given up', async () => {
+  let requests = 0;
+  const once = await answering((req, res) => {
+    requests += 1;
+    if (requests === 2) req.socket.destroy();
+    else req.resume().on('end', () => res.end());
+  });
+  await once.insert('{}\n');
+  await once.insert('{}\n');
+  expect(requests).toBe(3);
+  const never = await answering((req) => void req.socket.destroy());
+  await expect(never.insert('{}\n')).rejects.toMatchObject(UNAVAILABLE);
 });
 
 test('a row without an end does not fill the memory', async () => {

@@ -2,6 +2,7 @@ import type { ComponentType, VNode } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { needsLogin } from './data/api.ts';
 import { connection } from './data/live.ts';
+import { isPartial } from './data/partial.ts';
 import { decode, href, place } from './data/route.ts';
 import { Login } from './login.tsx';
 import { TasksView } from './tasks/tasks-view.tsx';
@@ -91,6 +92,11 @@ export function App(): VNode {
         <ThemeButton />
       </header>
       <main id="main" tabIndex={-1}>
+        <div role="status">
+          {isPartial.value && (
+            <p class="failure">A part of the store is away: what is in it is missing here.</p>
+          )}
+        </div>
         {needsLogin.value ? (
           <Login />
         ) : View === undefined ? (

@@ -9,6 +9,8 @@ export const HEADERS = {
   'Task-Logs-Left-Out':
     'of a window: numbers of the lines in it that the answer leaves out, as `3,7-9`; absent for none, and for more than 200 runs of them',
   'Task-Logs-Lines': 'of a window: how many lines the file has, damaged ones included',
+  'Task-Logs-Partial':
+    '`true`: a part of the store is away, and the answer lacks what is in it; absent for a whole answer',
   'Task-Logs-Skipped-Lines': 'damaged lines that the answer leaves out',
 } as const;
 export type HeaderName = keyof typeof HEADERS;

@@ -1,7 +1,7 @@
 import { type ErrorCode, TasktrailError } from '../../errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../model/json.ts';
 import { problemStatus } from '../problem.ts';
-import { type Endpoint, type EndpointAnswer, HEADERS } from './endpoint.ts';
+import { type Endpoint, type EndpointAnswer, HEADERS, type HeaderName } from './endpoint.ts';
 import { ENDPOINTS } from './endpoints.ts';
 import { componentSchemas, jsonSchemaOf } from './json-schema.ts';
 import { problem } from './service-shapes.ts';
@@ -116,11 +116,15 @@ export function bodySchema({ body }: Endpoint): JsonObject | undefined {
   return body && jsonSchemaOf(body, 'input');
 }
 
-function answersOf({ answers }: Endpoint): JsonObject {
-  return Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, answerOf(answer)]));
+function answersOf(endpoint: Endpoint): JsonObject {
+  const answers = Object.entries(endpoint.answers);
+  return Object.fromEntries(answers.map(([status, answer]) => [status, answerOf(endpoint, answer)]));
 }
 
-function answerOf({ description, content, headers = [] }: EndpointAnswer): JsonObject {
+function answerOf({ method, isOpen }: Endpoint, answer: EndpointAnswer): JsonObject {
+  const { description, content, headers: own = [] } = answer;
+  const isRead = method === 'GET' && isOpen !== true && content !== 'nothing' && !('events' in content);
+  const headers: readonly HeaderName[] = isRead ? [...own, 'Task-Logs-Partial'] : own;
   return {
     description,
     ...(headers.length > 0 && {

@@ -6,6 +6,7 @@ import { setRedactRules } from '../../redact/redact.ts';
 import { sendProblem } from '../../serve/problem.ts';
 import { closeAll } from '../../system/closers.ts';
 import { KnownSecrets, secretsOf } from '../../trail/config-secrets.ts';
+import { partialReader } from '../../trail/search/partial-reader.ts';
 import { openWarehouseIndex, type WarehouseIndex } from '../../trail/search/warehouse-index.ts';
 import { warehouseReader } from '../../trail/search/warehouse-reader.ts';
 import { VictoriaLogs } from '../../warehouse/client.ts';
@@ -66,8 +67,8 @@ export async function startWarehouseService(
     closers.unshift(() => receiver.close(RECEIVER_DEADLINE_MS));
     const index = await openWarehouseIndex(storeUrl, { books });
     closers.unshift(() => index.close());
-    const parts = { config, createExpress, logs, index, books, metrics, log };
-    const { server, closeStreams } = await openHttp(parts);
+    const http = { config, createExpress, logs, index, storeUrl, books, metrics, log };
+    const { server, closeStreams } = await openHttp(http);
     closers.unshift(async () => {
       closeStreams();
       await server.close(HTTP_DEADLINE_MS);
@@ -112,6 +113,7 @@ interface HttpParts {
   readonly createExpress: CreateExpress;
   readonly logs: VictoriaLogs;
   readonly index: WarehouseIndex;
+  readonly storeUrl: string;
   readonly books: Books;
   readonly metrics: ServiceMetrics;
   log(line: string): void;
@@ -122,6 +124,7 @@ async function openHttp({
   createExpress,
   logs,
   index,
+  storeUrl,
   books,
   metrics,
   log,
@@ -134,7 +137,11 @@ async function openHttp({
   });
   const { closeStreams } = mountReading(app, {
     ...{ config, books, log },
-    reader: warehouseReader({ logs, index }),
+    reader: partialReader({
+      whole: warehouseReader({ logs, index }),
+      openPartial: () => warehouseReader({ logs: new VictoriaLogs(storeUrl, { isPartial: true }) }),
+      onPart: (problem) => books.setNotice('store', problem),
+    }),
     readMetrics: () => metrics.readText(),
   });
   return { server: await listen(app, config), closeStreams };

@@ -7,13 +7,13 @@ export interface CorsOptions {
   readonly methods: readonly string[];
 }
 
-/** Headers that a page may send. `Last-Event-ID` resumes a stream; the next three come with traced requests, the others with MCP. */
+/** Headers that a page may send. `Last-Event-ID` resumes a stream, `Prefer` refuses partial answers; the next three come with traced requests, the others with MCP. */
 const REQUEST_HEADERS =
-  'Authorization, Content-Type, Content-Encoding, Last-Event-ID, traceparent, tracestate, baggage, Mcp-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name';
+  'Authorization, Content-Type, Content-Encoding, Last-Event-ID, Prefer, traceparent, tracestate, baggage, Mcp-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name';
 
 /** Headers of answers that a page may read. */
 const ANSWER_HEADERS =
-  'Link, Location, Retry-After, Task-Logs-First-Line, Task-Logs-Left-Out, Task-Logs-Lines, Task-Logs-Skipped-Lines';
+  'Link, Location, Retry-After, Task-Logs-First-Line, Task-Logs-Left-Out, Task-Logs-Lines, Task-Logs-Partial, Task-Logs-Skipped-Lines';
 
 /** Chromium asks again after two hours in any case. */
 const MAX_AGE_SECONDS = '7200';

@@ -7,7 +7,6 @@ import { createRecordLists } from '../../search/record/record-lists.ts';
 import type { TaskFiles } from '../../search/searched-files.ts';
 import { createTaskFacets } from '../../search/stats/task-facets.ts';
 import { createTaskStats } from '../../search/stats/task-stats.ts';
-import type { Reader } from '../../serve/reader.ts';
 import { VictoriaLogs } from '../../warehouse/client.ts';
 import { RecordRows } from '../../warehouse/read/record-rows.ts';
 import { createRowReader } from '../../warehouse/read/row-reader.ts';
@@ -16,6 +15,7 @@ import { createTaskRows } from '../../warehouse/read/task-rows.ts';
 import { TaskVersions } from '../../warehouse/read/task-versions.ts';
 import { TaskViews } from '../../warehouse/read/task-view.ts';
 import { WorkflowCatalog } from '../../warehouse/read/workflow-catalog.ts';
+import type { CountingReader } from './partial-reader.ts';
 import type { AskedIndex } from './searching-reader.ts';
 
 export interface WarehouseReaderOptions {
@@ -32,7 +32,12 @@ export interface WarehouseReaderOptions {
 const READS = 64;
 
 /** A reader of VictoriaLogs, with the search that files have without an index. What it does not have answers `ERR_NOT_CONFIGURED`. */
-export function warehouseReader({ logs, now = Date.now, keepMs, index }: WarehouseReaderOptions): Reader {
+export function warehouseReader({
+  logs,
+  now = Date.now,
+  keepMs,
+  index,
+}: WarehouseReaderOptions): CountingReader {
   const views = new TaskViews(logs, now, keepMs);
   const workflows = new WorkflowCatalog(logs, now);
   const files = createTaskRows({ logs, views, catalog: new TaskCatalog(logs, views), workflows });

@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals';
 import { pageKey } from './page-key.ts';
+import { isPartial } from './partial.ts';
 
 /** Where the REST API is, without a slash at its end. */
 const API: string =
@@ -63,6 +64,7 @@ export function apiUrl(path: string, query: Query = {}): string {
 /** A request to any address of the server. */
 export async function exchange<T>(url: string, init: RequestInit): Promise<Answered<T>> {
   const response = await ask(url, init);
+  isPartial.value = response.headers.has('task-logs-partial');
   if (response.ok) return { value: (await response.json()) as T, headers: response.headers };
   const problem: unknown = await response.json().catch(() => ({}));
   if (response.status === 401) needsLogin.value = true;
