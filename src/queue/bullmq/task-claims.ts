@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { QueueKeys } from './bullmq-internals.ts';
 
 /** Webhook deliveries are known that long, too. */
@@ -13,25 +14,34 @@ const SETTLE_MS = 1_000;
 type State = 'won' | 'taken' | 'busy' | 'left';
 
 /**
- * KEYS: the claim, and a key that expires when its process takes too long. ARGV: a task id, and the two lifetimes. A claim
- * holds the task id, with a question mark in front until the task is queued.
+ * KEYS: the claim, and a key that expires when its process takes too long. ARGV: a task id, the two lifetimes, and a token of
+ * the process. A claim holds the task id, with a question mark in front until the task is queued.
  */
 const CLAIM = `
 local held = redis.call('GET', KEYS[1])
 if not held then
   redis.call('SET', KEYS[1], '?' .. ARGV[1], 'EX', ARGV[2])
-  redis.call('SET', KEYS[2], '1', 'PX', ARGV[3])
+  redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[3])
   return {'won', ARGV[1]}
 end
 if string.sub(held, 1, 1) ~= '?' then return {'taken', held} end
 local id = string.sub(held, 2)
-if redis.call('SET', KEYS[2], '1', 'PX', ARGV[3], 'NX') then return {'left', id} end
+if redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[3], 'NX') then return {'left', id} end
 return {'busy', id}`;
 
-/** ARGV: the task id, and the lifetime of a started claim; nothing for one that may be claimed again. */
+/**
+ * ARGV: the task id, what became of it, the lifetime of a started claim, and the token of the process. A process that was too
+ * late does not give back what another one has claimed meanwhile.
+ */
 const SETTLE = `
 if redis.call('GET', KEYS[1]) ~= '?' .. ARGV[1] then return 0 end
-if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
+if ARGV[2] == 'started' then
+  redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
+else
+  local token = redis.call('GET', KEYS[2])
+  if token and token ~= ARGV[4] then return 0 end
+  if ARGV[2] == 'free' then redis.call('DEL', KEYS[1]) end
+end
 redis.call('DEL', KEYS[2])
 return 1`;
 
@@ -53,6 +63,8 @@ export interface TaskClaim {
 export interface ClaimOutcome {
   readonly taskId: string;
   readonly isStarted: boolean;
+  /** Of one that was not started: who claims it next gets the same task id, because there may be records of it. */
+  readonly keepsId?: boolean;
 }
 
 /** Decides among the processes of one Redis which of them makes the task of a name. */
@@ -60,6 +72,7 @@ export class TaskClaims {
   readonly #parts: TaskClaimsParts;
   /** Outcomes that Redis has not received, by name. */
   readonly #unsettled = new Map<string, ClaimOutcome>();
+  readonly #token = randomUUID();
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -73,7 +86,7 @@ export class TaskClaims {
    */
   async claim(name: string, taskId: string): Promise<TaskClaim> {
     const { keys, ask, knows } = this.#parts;
-    const args = [taskId, String(KEPT_SECONDS), String(STARTING_MS)];
+    const args = [taskId, String(KEPT_SECONDS), String(STARTING_MS), this.#token];
     const reply: unknown = await ask(() => keys.client.eval(CLAIM, 2, ...this.#keysOf(name), ...args));
     const [state, id] = readReply(reply);
     if (state !== 'left') return { state, taskId: id };
@@ -101,7 +114,7 @@ export class TaskClaims {
 
   async #send(name: string, outcome: ClaimOutcome): Promise<boolean> {
     const { keys, ask } = this.#parts;
-    const args = [outcome.taskId, outcome.isStarted ? String(KEPT_SECONDS) : ''];
+    const args = [outcome.taskId, fateOf(outcome), String(KEPT_SECONDS), this.#token];
     try {
       await ask(() => keys.client.eval(SETTLE, 2, ...this.#keysOf(name), ...args));
       if (this.#unsettled.get(name) === outcome) this.#unsettled.delete(name);
@@ -122,6 +135,11 @@ export class TaskClaims {
     const { toKey } = this.#parts.keys;
     return [toKey(`claim:${name}`), toKey(`claiming:${name}`)];
   }
+}
+
+function fateOf({ isStarted, keepsId = false }: ClaimOutcome): string {
+  if (isStarted) return 'started';
+  return keepsId ? 'open' : 'free';
 }
 
 function readReply(reply: unknown): [State, string] {

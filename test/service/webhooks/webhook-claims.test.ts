@@ -25,7 +25,10 @@ function open({
       },
       knows: async () => isQueued,
     },
-    reader: { readDocument: async () => metadata },
+    reader: {
+      readDocument: async () => metadata,
+      listDeliveries: async () => ({ items: [], nextCursor: null }),
+    },
   });
   return { settled, claim: (taskId: string, isOld = false) => claims.claim('name', { taskId, isOld }) };
 }
