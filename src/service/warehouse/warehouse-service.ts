@@ -3,7 +3,7 @@ import type { Config } from '../../config/config.ts';
 import { messageOf, TasktrailError } from '../../errors.ts';
 import { type Receiver, startReceiver } from '../../receive/server.ts';
 import { setRedactRules } from '../../redact/redact.ts';
-import { sendProblem } from '../../serve/problem.ts';
+import type { Reader } from '../../serve/reader.ts';
 import { closeAll } from '../../system/closers.ts';
 import { KnownSecrets, secretsOf } from '../../trail/config-secrets.ts';
 import { warehouseReader } from '../../trail/search/warehouse-reader.ts';
@@ -14,6 +14,7 @@ import { ReasonLines } from '../reason-lines.ts';
 import { ServiceMetrics } from '../service-metrics.ts';
 import { startTelemetry } from '../telemetry.ts';
 import { type CreateExpress, loadExpress, mountReading } from '../web-app.ts';
+import { openTaskDoors, type TaskDoors } from './task-doors.ts';
 
 /** Milliseconds for requests in flight at shutdown: of REST, then of the receiver. */
 const HTTP_DEADLINE_MS = 1_000;
@@ -36,8 +37,8 @@ export interface WarehouseServiceOptions {
 }
 
 /**
- * Starts the service. Throws `ERR_STORE_UNAVAILABLE` when VictoriaLogs cannot be reached, `ERR_PORT_IN_USE`, and
- * `ERR_NOT_CONFIGURED` without Express.
+ * Starts the service. Throws `ERR_STORE_UNAVAILABLE` when VictoriaLogs cannot be reached, `ERR_PORT_IN_USE`,
+ * `ERR_NOT_CONFIGURED` without Express, and what `openTaskDoors` throws.
  */
 export async function startWarehouseService(
   config: Config,
@@ -63,7 +64,12 @@ export async function startWarehouseService(
     const sink = new RowSink({ logs, books, log });
     const receiver = await openReceiver(config, sink);
     closers.unshift(() => receiver.close(RECEIVER_DEADLINE_MS));
-    const { server, closeStreams } = await openHttp({ config, createExpress, logs, books, metrics, log });
+    const reader = warehouseReader({ logs });
+    const doors = await openTaskDoors({ config, storeUrl, books, reader, metrics, log });
+    closers.unshift(() => doors.close());
+    const { server, closeStreams } = await openHttp({
+      ...{ config, createExpress, reader, doors, books, metrics, log },
+    });
     closers.unshift(async () => {
       closeStreams();
       await server.close(HTTP_DEADLINE_MS);
@@ -106,7 +112,8 @@ function openReceiver(config: Config, sink: RowSink): Promise<Receiver> {
 interface HttpParts {
   readonly config: Config;
   readonly createExpress: CreateExpress;
-  readonly logs: VictoriaLogs;
+  readonly reader: Reader;
+  readonly doors: TaskDoors;
   readonly books: Books;
   readonly metrics: ServiceMetrics;
   log(line: string): void;
@@ -115,20 +122,18 @@ interface HttpParts {
 async function openHttp({
   config,
   createExpress,
-  logs,
+  reader,
+  doors,
   books,
   metrics,
   log,
 }: HttpParts): Promise<{ readonly server: HttpService; closeStreams(): void }> {
   const app = createExpress();
   app.disable('x-powered-by');
-  app.use('/webhooks', (_req, res) => {
-    const what = 'this service takes no webhooks: "tasktrail start" takes them, and sends its records here';
-    sendProblem(res, new TasktrailError('ERR_NOT_CONFIGURED', what));
-  });
+  app.use('/webhooks', doors.webhooks);
+  const { intake, readState } = doors;
   const { closeStreams } = mountReading(app, {
-    ...{ config, books, log },
-    reader: warehouseReader({ logs }),
+    ...{ config, books, reader, intake, readState, log },
     readMetrics: () => metrics.readText(),
   });
   return { server: await listen(app, config), closeStreams };
