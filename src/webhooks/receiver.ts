@@ -24,7 +24,8 @@ import type {
 } from './provider.ts';
 import { RejectedDelivery } from './rejection.ts';
 import type { ProofSource, Proofs } from './repeats/proofs.ts';
-import type { FirstDelivery, Redeliveries } from './repeats/redeliveries.ts';
+import type { Redeliveries } from './repeats/redeliveries.ts';
+import type { FirstDelivery } from './repeats/shared-claims.ts';
 import { isSignedBytesName } from './repeats/signed-bytes.ts';
 import { type Subject, signSubject } from './repeats/subject.ts';
 import { matchFields, startTasks, type TaskTaker, takeOverTasks } from './webhook-tasks.ts';

@@ -14,17 +14,19 @@ const SETTLE_MS = 1_000;
 type State = 'won' | 'taken' | 'busy' | 'left';
 
 /**
- * KEYS: the claim, and a key that expires when its process takes too long. ARGV: a task id, the two lifetimes, and a token of
- * the process. A claim holds the task id, with a question mark in front until the task is queued.
+ * KEYS: the claim, a key that expires when its process takes too long, and a note of who claimed it first. ARGV: a task id, the
+ * two lifetimes, a token of the process, and the note. A claim holds the task id, with a question mark in front until the task
+ * is queued.
  */
 const CLAIM = `
 local held = redis.call('GET', KEYS[1])
 if not held then
   redis.call('SET', KEYS[1], '?' .. ARGV[1], 'EX', ARGV[2])
   redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[3])
+  redis.call('SET', KEYS[3], ARGV[5], 'EX', ARGV[2])
   return {'won', ARGV[1]}
 end
-if string.sub(held, 1, 1) ~= '?' then return {'taken', held} end
+if string.sub(held, 1, 1) ~= '?' then return {'taken', held, redis.call('GET', KEYS[3]) or ''} end
 local id = string.sub(held, 2)
 if redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[3], 'NX') then return {'left', id} end
 return {'busy', id}`;
@@ -40,7 +42,7 @@ if ARGV[2] == 'started' then
 else
   local token = redis.call('GET', KEYS[2])
   if token and token ~= ARGV[4] then return 0 end
-  if ARGV[2] == 'free' then redis.call('DEL', KEYS[1]) end
+  if ARGV[2] == 'free' then redis.call('DEL', KEYS[1], KEYS[3]) end
 end
 redis.call('DEL', KEYS[2])
 return 1`;
@@ -58,6 +60,8 @@ export interface TaskClaim {
   readonly taskId: string;
   /** Of a taken one: its process was lost before it said so. */
   readonly isLeft?: boolean;
+  /** Of a taken one: what was noted with its first claim. Undefined for one of an earlier version. */
+  readonly note?: string;
 }
 
 export interface ClaimOutcome {
@@ -82,14 +86,15 @@ export class TaskClaims {
 
   /**
    * `won`: this process makes the task, with this id, which another process may have claimed before it was lost. `taken`:
-   * this task was made. `busy`: another process makes it now. Rejects with `ERR_QUEUE_UNAVAILABLE`.
+   * this task was made. `busy`: another process makes it now. `note` is kept with a claim that is new. Rejects with
+   * `ERR_QUEUE_UNAVAILABLE`.
    */
-  async claim(name: string, taskId: string): Promise<TaskClaim> {
+  async claim(name: string, taskId: string, note = ''): Promise<TaskClaim> {
     const { keys, ask, knows } = this.#parts;
-    const args = [taskId, String(KEPT_SECONDS), String(STARTING_MS), this.#token];
-    const reply: unknown = await ask(() => keys.client.eval(CLAIM, 2, ...this.#keysOf(name), ...args));
-    const [state, id] = readReply(reply);
-    if (state !== 'left') return { state, taskId: id };
+    const args = [taskId, String(KEPT_SECONDS), String(STARTING_MS), this.#token, note];
+    const reply: unknown = await ask(() => keys.client.eval(CLAIM, 3, ...this.#keysOf(name), ...args));
+    const [state, id, kept] = readReply(reply);
+    if (state !== 'left') return { state, taskId: id, ...(kept !== undefined && { note: kept }) };
     // Its job has one id in all processes: if the lost one's job arrives after all, it is the same job.
     if (!(await knows(id))) return { state: 'won', taskId: id };
     await this.settle(name, { taskId: id, isStarted: true });
@@ -116,7 +121,7 @@ export class TaskClaims {
     const { keys, ask } = this.#parts;
     const args = [outcome.taskId, fateOf(outcome), String(KEPT_SECONDS), this.#token];
     try {
-      await ask(() => keys.client.eval(SETTLE, 2, ...this.#keysOf(name), ...args));
+      await ask(() => keys.client.eval(SETTLE, 3, ...this.#keysOf(name), ...args));
       if (this.#unsettled.get(name) === outcome) this.#unsettled.delete(name);
       return true;
     } catch {
@@ -131,9 +136,9 @@ export class TaskClaims {
     for (const [name, outcome] of this.#unsettled) if (!(await this.#send(name, outcome))) return;
   }
 
-  #keysOf(name: string): [string, string] {
+  #keysOf(name: string): [string, string, string] {
     const { toKey } = this.#parts.keys;
-    return [toKey(`claim:${name}`), toKey(`claiming:${name}`)];
+    return [toKey(`claim:${name}`), toKey(`claiming:${name}`), toKey(`claim-note:${name}`)];
   }
 }
 
@@ -142,8 +147,8 @@ function fateOf({ isStarted, keepsId = false }: ClaimOutcome): string {
   return keepsId ? 'open' : 'free';
 }
 
-function readReply(reply: unknown): [State, string] {
-  const [state, id] = Array.isArray(reply) ? reply : [];
+function readReply(reply: unknown): [State, string, string | undefined] {
+  const [state, id, note] = Array.isArray(reply) ? reply : [];
   const isState = state === 'won' || state === 'taken' || state === 'left';
-  return [isState ? state : 'busy', String(id)];
+  return [isState ? state : 'busy', String(id), typeof note === 'string' && note !== '' ? note : undefined];
 }

@@ -1,10 +1,10 @@
 import { isTerminal } from '../../model/documents.ts';
-import type { JsonObject } from '../../model/json.ts';
-import type { TaskClaims } from '../../queue/bullmq/task-claims.ts';
+import { type JsonObject, parseObject } from '../../model/json.ts';
 import { isoFromMs } from '../../model/time.ts';
+import type { TaskClaims } from '../../queue/bullmq/task-claims.ts';
 import { mintTaskId, timeOfTaskId } from '../../record/mint.ts';
 import type { Reader } from '../../serve/reader.ts';
-import type { SharedClaims } from '../../webhooks/repeats/shared-claims.ts';
+import type { FirstDelivery, SharedClaims } from '../../webhooks/repeats/shared-claims.ts';
 
 /** Milliseconds by which a delivery may be older than its task: the service minted both. */
 const EARLIER_MS = 60_000;
@@ -30,9 +30,10 @@ export function createWebhookClaims({ claims, reader, keepsIds = false }: Webhoo
     return items.every(({ sender }) => sender !== undefined);
   };
   return {
-    claim: async (name, { taskId, isOld }) => {
-      const claim = await claims.claim(name, taskId);
+    claim: async (name, { taskId, isOld, first }) => {
+      const { note, ...claim } = await claims.claim(name, taskId, noteOf(first));
       const { taskId: wonId } = claim;
+      if (claim.state === 'taken' && claim.isLeft !== true) return { ...claim, first: firstIn(note) };
       if (claim.isLeft === true) return { ...claim, isLeft: await isLeft(wonId).catch(() => true) };
       // A new task has no records yet.
       if (claim.state !== 'won' || (wonId === taskId && !isOld)) return claim;
@@ -45,7 +46,7 @@ export function createWebhookClaims({ claims, reader, keepsIds = false }: Webhoo
       });
       if (isRefused(metadata)) {
         await claims.settle(name, { taskId: wonId, isStarted: false });
-        return claims.claim(name, wonId === taskId ? mintTaskId() : taskId);
+        return claims.claim(name, wonId === taskId ? mintTaskId() : taskId, noteOf(first));
       }
       if (!isBegun(metadata) && !(await claims.knows(wonId))) return claim;
       await claims.settle(name, { taskId: wonId, isStarted: true });
@@ -62,4 +63,15 @@ function isRefused(metadata: JsonObject | undefined): boolean {
 
 function isBegun(metadata: JsonObject | undefined): boolean {
   return isTerminal(metadata?.status) || typeof metadata?.started_at === 'string';
+}
+
+function noteOf(first: FirstDelivery | undefined): string {
+  if (first === undefined) return '';
+  return JSON.stringify({ delivery_id: first.deliveryId ?? null, at_ms: first.atMs });
+}
+
+function firstIn(note: string | undefined): FirstDelivery | undefined {
+  const { delivery_id: id, at_ms: atMs } = parseObject(note) ?? {};
+  if (typeof atMs !== 'number') return undefined;
+  return { deliveryId: typeof id === 'string' ? id : undefined, atMs };
 }

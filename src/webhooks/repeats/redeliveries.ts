@@ -2,7 +2,13 @@ import { LRUCache } from 'lru-cache';
 import { STAGES } from '../../model/documents.ts';
 import { mintTaskId } from '../../record/mint.ts';
 import { type DeliveryLedger, KEPT_MS } from './ledger.ts';
-import { type Candidate, claimAll, type SharedClaims, settleAll } from './shared-claims.ts';
+import {
+  type Candidate,
+  claimAll,
+  type FirstDelivery,
+  type SharedClaims,
+  settleAll,
+} from './shared-claims.ts';
 import type { Subject } from './subject.ts';
 
 /** Ids of several days of a busy organisation; about ten megabytes. */
@@ -10,9 +16,8 @@ const DELIVERIES_MAX = 50_000;
 
 /** The state of one subject, or of a delivery without a subject. */
 interface Entry {
-  /** The first delivery. */
-  readonly deliveryId: string | undefined;
-  readonly atMs: number;
+  /** The first delivery, which another process may have taken. */
+  first: FirstDelivery;
   /** Ids of the queued tasks, by command. Other commands may have failed. */
   readonly done: Map<string, string>;
   running: Running | undefined;
@@ -27,11 +32,6 @@ interface Entry {
 interface Running {
   readonly commands: readonly string[];
   readonly taken: Promise<Taken>;
-}
-
-export interface FirstDelivery {
-  readonly deliveryId: string | undefined;
-  readonly atMs: number;
 }
 
 /** A task that an earlier process has started, without recording its answer. */
@@ -150,8 +150,7 @@ export class Redeliveries {
     const names = namesOf(key);
     const known = names.map((name) => this.#entries.get(name)).find((entry) => entry !== undefined);
     const entry = known ?? {
-      deliveryId: key.deliveryId,
-      atMs: key.nowMs ?? Date.now(),
+      first: { deliveryId: key.deliveryId, atMs: key.nowMs ?? Date.now() },
       done: new Map(),
       running: undefined,
       tries: 0,
@@ -232,13 +231,14 @@ export class Redeliveries {
     const minted = new Set<string>();
     const taskOf = (command: string): Candidate => {
       const taskId = unanswered.get(command);
-      if (taskId !== undefined) return { taskId, isOld: true };
+      if (taskId !== undefined) return { taskId, isOld: true, first: entry.first };
       const own = mintTaskId();
       minted.add(own);
-      return { taskId: own, isOld: false };
+      return { taskId: own, isOld: false, first: entry.first };
     };
     const order = { provider, id, commands, taskOf };
-    const { won, taken, left, refusal } = await claimAll(claims, order);
+    const { won, taken, left, first, refusal } = await claimAll(claims, order);
+    if (first !== undefined && done.size === 0) entry.first = first;
     for (const [command, taskId] of taken) done.set(command, taskId);
     for (const [command, taskId] of left) entry.left.set(command, taskId);
     const open = commands.filter((command) => !taken.has(command));
@@ -280,10 +280,9 @@ function namesOf({ provider, deliveryId, subject }: DeliveryKey): string[] {
 function repeatOf(entry: Entry, key: DeliveryKey, all: readonly string[] = []): Taken {
   const own = tasksOf(entry, key);
   const taskIds = own.length > 0 ? own : all;
-  const isFirst = entry.deliveryId === key.deliveryId && entry.isRecalled !== true;
+  const isFirst = entry.first.deliveryId === key.deliveryId && entry.isRecalled !== true;
   const isSame = key.subject === undefined || isFirst;
-  const { deliveryId, atMs, isRecalled } = entry;
-  const first = isRecalled === true ? {} : { first: { deliveryId, atMs } };
+  const first = entry.isRecalled === true ? {} : { first: entry.first };
   return { repeats: isSame ? 'delivery' : 'subject', taskIds, ...first };
 }
 

@@ -93,9 +93,17 @@ describe.skipIf('missing' in redis || 'missing' in tool)('webhooks of services o
         status: 200,
         ids: [ids[index]],
       });
+    // Another delivery of a comment that the other service has taken.
+    const [twin] = deliveries;
+    const answer = await deliver(both[0]?.[0].status === 202 ? other.url : one.url, twin?.payload ?? {});
+    expect(await answer.json()).toMatchObject({
+      status: 'duplicate',
+      message: 'another delivery of the same comment, message or issue was taken before',
+      task_ids: [ids[0]],
+    });
     await expectOnce(fleet, one, ids);
     const repeated = await readAll(other, '/webhooks?outcome=duplicate');
-    expect(repeated).toHaveLength(100);
+    expect(repeated).toHaveLength(101);
     // A service that has just been started knows them, too.
     const third = await fleet.serve();
     const [{ payload, id } = { payload: {}, id: '' }] = deliveries;
