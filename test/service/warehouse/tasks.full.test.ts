@@ -51,6 +51,11 @@ describe.skipIf('missing' in redis || 'missing' in tool)('tasks of services over
       { status: 'completed', source: 'api', assigned_agent: 'quick', queue_system: 'bullmq' },
     ]);
     expect(await read(other, `/tasks/${quick}/logs/input`)).toMatchObject({ message: 'go' });
+    // Longer than a row, and than a record that is stored without a request.
+    const message = 'all of this, please. '.repeat(30_000);
+    const long = await submit(other, { message, agent: 'quick' });
+    expect((await untilEnded(one, [long]))[0]).toMatchObject({ status: 'completed' });
+    expect((await read(one, `/tasks/${long}/logs/input`))?.message).toBe(message);
     const running = await submit(one, { message: 'go' });
     await untilPrinted(other, running, 'begun');
     const waits = await submit(one, { message: 'go', agent: 'quick' });
@@ -69,7 +74,7 @@ describe.skipIf('missing' in redis || 'missing' in tool)('tasks of services over
     });
     for (const id of [quick, running, waits]) expect(await cancel(one, id)).toEqual([409, 'ERR_CONFLICT']);
     expect(await cancel(one, 'task-of-nobody')).toEqual([404, 'ERR_NOT_FOUND']);
-    expect([...(await fleet.runs()).keys()].sort()).toEqual([quick, running].sort());
+    expect([...(await fleet.runs()).keys()].sort()).toEqual([quick, long, running].sort());
   }, 120_000);
 
   test('with a token REST asks for it, webhooks do not, and workers are known by the key', async () => {
