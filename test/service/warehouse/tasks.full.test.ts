@@ -73,7 +73,7 @@ describe.skipIf('missing' in redis || 'missing' in tool)('tasks of services over
       error: 'cancelled while it waited',
     });
     for (const id of [quick, running, waits]) expect(await cancel(one, id)).toEqual([409, 'ERR_CONFLICT']);
-    expect(await cancel(one, 'task-of-nobody')).toEqual([404, 'ERR_NOT_FOUND']);
+    expect(await cancel(one, 'task-unknown-1')).toEqual([404, 'ERR_NOT_FOUND']);
     expect([...(await fleet.runs()).keys()].sort()).toEqual([quick, long, running].sort());
   }, 120_000);
 
