@@ -2,8 +2,12 @@ import type { Config } from '../config/config.ts';
 import { safeLogLine } from '../redact/log-line.ts';
 import { startWarehouseService, type WarehouseService } from '../service/warehouse/warehouse-service.ts';
 import { readVersion } from '../system/version.ts';
+import { row, webhookNames, webhookNotes } from './service-rows.ts';
 import type { StopSignals } from './stop-signals.ts';
-import { escapeLine, escapeText } from './terminal/terminal-text.ts';
+import { escapeText } from './terminal/terminal-text.ts';
+
+const NO_KEY =
+  'records of workers are refused: set TASK_LOGS_KEY, the same for all services and workers (or TASK_LOGS_API_TOKEN, which they send)';
 
 /** Runs `serve` over a VictoriaLogs until a signal. Throws what `startWarehouseService` throws. */
 export async function serveWarehouse(config: Config, signals: StopSignals): Promise<never> {
@@ -19,15 +23,30 @@ export async function serveWarehouse(config: Config, signals: StopSignals): Prom
   process.exit(0);
 }
 
-function describe({ url, otlpUrl, store }: WarehouseService): string {
-  const row = (name: string, text: string): string => `  ${name.padEnd(10)} ${escapeLine(text)}`;
+function describe({ config, url, otlpUrl, store }: WarehouseService): string {
+  const { redisUrl } = config;
+  const queue =
+    redisUrl === undefined
+      ? [row('off', 'webhooks, POST /api/tasks and cancelling: set REDIS_URL')]
+      : [
+          row('webhooks', `POST ${url}/webhooks/${webhookNames(config).join(' | ')}`),
+          row('queue', `Redis at ${new URL(redisUrl).host}`),
+          ...webhookNotes(config).map((note) => row('off', note)),
+          ...(isKnownToWorkers(config) ? [] : [row('warning', NO_KEY)]),
+        ];
   return `${[
     `tasktrail ${readVersion()}, serve`,
     row('page', `${url}/`),
     row('REST', `${url}/api/tasks`),
     row('health', `${url}/readyz`),
     row('OTLP', otlpUrl),
+    ...queue,
     row('writes to', `VictoriaLogs at ${store}`),
-    row('off', 'webhooks, streams and the feed of events: see docs/victorialogs.md'),
+    row('off', 'streams and the feed of events: see docs/victorialogs.md'),
   ].join('\n')}\n`;
+}
+
+/** Whether the records of a worker on another machine can be told from those of others. */
+function isKnownToWorkers({ key, apiToken }: WarehouseService['config']): boolean {
+  return key !== undefined || apiToken !== undefined;
 }

@@ -11,8 +11,9 @@ import { findHolder, type LockRecord } from '../store/lock.ts';
 import { readVersion } from '../system/version.ts';
 import { destinationsOf, endpointsOf, HOLDER } from '../trail/destinations.ts';
 import { openDoorNote } from './open-door.ts';
+import { row, webhookNames, webhookNotes } from './service-rows.ts';
 import { StopSignals } from './stop-signals.ts';
-import { escapeLine, escapeText } from './terminal/terminal-text.ts';
+import { escapeText } from './terminal/terminal-text.ts';
 
 /** How long a start may still take after a signal. It takes well below a second: a longer one hangs. */
 const START_GRACE_MS = 3_000;
@@ -147,15 +148,6 @@ function endpointNote({ key, signals }: Endpoint, own: string | undefined): stri
   return signals.size > 1 ? place : `${place} (${[...signals].join()} only)`;
 }
 
-function webhookNames(config: Config): readonly string[] {
-  return ['github', 'jira', 'slack', ...Object.keys(config.webhooks)];
-}
-
-function row(name: string, text: string): string {
-  // A path or a command may have newlines, and must not look like a line of this list.
-  return `  ${name.padEnd(10)} ${escapeLine(text)}`;
-}
-
 function portNote(config: Config, url: string): string {
   if (config.otlpPort === 0 || url.endsWith(`:${config.otlpPort}`)) return '';
   return ` (port ${config.otlpPort} is taken; set TASK_LOGS_OTLP_PORT to choose one)`;
@@ -182,20 +174,6 @@ function offNotes(config: Config, role: Role): readonly string[] {
     );
   if (role !== 'worker') notes.push(...webhookNotes(config));
   if (endpointsOf(config).length === 0) notes.push('Jaeger or a collector: set OTEL_EXPORTER_OTLP_ENDPOINT');
-  return notes;
-}
-
-function webhookNotes(config: Config): readonly string[] {
-  const unset = [
-    ['GitHub', 'GITHUB_WEBHOOK_SECRET', config.githubSecrets],
-    ['Jira', 'JIRA_WEBHOOK_SECRET', config.jiraSecrets],
-    ['Slack', 'SLACK_SIGNING_SECRET', config.slackSecrets],
-  ] as const;
-  const notes = unset
-    .filter(([, , secrets]) => secrets.length === 0)
-    .map(([vendor, setting]) => `${vendor} webhooks (answered with 503): set ${setting}`);
-  if (config.githubSecrets.length > 0 && config.githubToken === undefined)
-    notes.push('the eyes reaction on comments: set GITHUB_TOKEN');
   return notes;
 }
 

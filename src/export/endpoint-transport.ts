@@ -50,10 +50,13 @@ export class EndpointTransport implements Transport {
 
   readonly #token: string | undefined;
   #isTokenAsked = false;
+  /** Whether the endpoint was given the time to ask. */
+  #isGreeted = false;
 
   /**
    * `token` is that of the log directory. It is sent only where the settings have no `Authorization` header, and only after
-   * the endpoint has asked for it: a holder on another machine does.
+   * the endpoint has asked for it: a receiver of tasktrail does. A request without records gives it the time: what it took
+   * without the token would count as that of a stranger.
    */
   constructor({ token }: { readonly token?: string | undefined } = {}) {
     this.#token = token;
@@ -61,6 +64,12 @@ export class EndpointTransport implements Transport {
   }
 
   async send(signal: Signal, body: Uint8Array): Promise<SendResult> {
+    if (this.#token !== undefined && !this.#isGreeted) {
+      const greeting = await this.#send(signal, PROBES[signal]);
+      if (greeting.kind === 'retry') return greeting;
+      this.#isGreeted = true;
+      if ('asksForToken' in greeting) this.#isTokenAsked = true;
+    }
     const result = await this.#send(signal, body);
     const isAsked = 'asksForToken' in result && !this.#isTokenAsked;
     if (!isAsked || this.#token === undefined) return result;

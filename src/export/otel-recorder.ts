@@ -70,7 +70,7 @@ export interface RecorderOptions {
   /** False: workflows, phases and steps are recorded as spans only. Default true. */
   readonly emitWorkflowEvents?: boolean;
   readonly resource: Resource;
-  readonly journal: JournalWriter & { flush(): void; synced(): Promise<void> };
+  readonly journal: JournalWriter & Pick<Recorder, 'flush' | 'synced' | 'keep'>;
 }
 
 /**
@@ -82,9 +82,11 @@ export class OtelRecorder implements Recorder {
   readonly #emitWorkflowEvents: boolean;
   readonly #resource: Resource;
   readonly #tracer: Tracer;
+  readonly keep: Recorder['keep'];
 
   constructor({ resource, journal, emitWorkflowEvents }: RecorderOptions) {
     this.#journal = journal;
+    this.keep = journal.keep && ((record) => journal.keep?.(record) ?? Promise.resolve());
     this.#emitWorkflowEvents = emitWorkflowEvents ?? true;
     this.#resource = resource;
     const traces = new BasicTracerProvider({

@@ -53,10 +53,11 @@ export async function exchange(request: IncomingMessage, options: ExchangeOption
     }
     const limits = { bytesMax: options.bodyBytesMax, lease };
     const store = (batch: TelemetryBatch): Promise<IngestResult> => ingest(options.sink, batch, sender);
-    const outcomes = await storeBody(request, { signal, encoding, limits }, store);
+    const { outcomes, isEmpty } = await storeBody(request, { signal, encoding, limits }, store);
     const answer = successAnswer(signal, encoding, outcomes);
-    const isRefused = outcomes.some(({ rejected }) => rejected > 0);
-    return sender.kind === 'anonymous' && isRefused ? askingForToken(answer) : answer;
+    // An empty request asks whether this receiver knows senders by a token.
+    const isAsked = outcomes.some(({ rejected }) => rejected > 0) || isEmpty;
+    return sender.kind === 'anonymous' && isAsked ? askingForToken(answer) : answer;
   } catch (error) {
     return errorAnswer(encoding ?? 'json', asTasktrailError(error));
   } finally {
@@ -103,20 +104,22 @@ async function storeBody(
   request: IncomingMessage,
   form: Form,
   store: (batch: TelemetryBatch) => Promise<IngestResult>,
-): Promise<Outcome[]> {
+): Promise<{ readonly outcomes: readonly Outcome[]; readonly isEmpty: boolean }> {
   const body = await readBody(request, form.limits);
   const receivedAtNanos = `${Date.now()}${NANOS_OF_MS}`;
   if (body.length > SMALL_BYTES && isTurnOver()) await nextTurn();
   const outline = await finished(outlineBody(body, form));
   const reader = form.signal.open(receivedAtNanos);
   let rejected = 0;
+  let isEmpty = true;
   const reasons = new Set<string>();
   for await (const batch of readSlices(outline, reader)) {
+    if (batch.logs.length + batch.spans.length > 0) isEmpty = false;
     const result = await store(batch);
     rejected += result.rejected;
     for (const reason of result.reasons) if (reasons.size < REASONS_MAX) reasons.add(reason);
   }
-  return [reader.finish(), { rejected, reasons: [...reasons] }];
+  return { outcomes: [reader.finish(), { rejected, reasons: [...reasons] }], isEmpty };
 }
 
 function* outlineBody(body: Buffer, { signal, encoding }: Form): Generator<void, Outline> {

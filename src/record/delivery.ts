@@ -17,7 +17,7 @@ import { failureOf, Scope } from './scope.ts';
 import { taskIdAttributes } from './task/attempt.ts';
 import type { TaskInput } from './task/describe-task.ts';
 import { describeStarted } from './task/describe-task.ts';
-import { QueuedTask, type QueuedTaskOptions } from './task/queued-task.ts';
+import { type MadeTask, QueuedTask, type QueuedTaskOptions } from './task/queued-task.ts';
 import { withTaskIds } from './task-context.ts';
 import { unverifiedText } from './unverified-text.ts';
 
@@ -124,29 +124,45 @@ export class Delivery {
   }
 
   /** Records a stage of all tasks of this delivery, or of `options.taskId`, which `task()` may create later. */
-  stage(stage: Stage, fields: StageFields = {}, { taskId, moment }: StageOptions = {}): void {
-    if (!this.#scope.recording || this.#isDiscarded) return;
+  stage(stage: Stage, fields: StageFields = {}, options: StageOptions = {}): void {
+    const held = this.#hold(this.#makeStage(stage, fields, options));
+    for (const id of this.#taskIds) if (held !== undefined && concerns(held, id)) this.#emitStage(held, id);
+  }
+
+  #makeStage(stage: Stage, fields: StageFields, { taskId, moment }: StageOptions): HeldStage {
     const plain = toJsonValue(fields);
     const own = isJsonObject(plain) ? plain : {};
     const attributes = this.#stageAttributes(stage, own);
-    const held = { stage, fields: own, attributes, moment: moment ?? mintMoment(), taskId };
-    this.#scope.addSpanEvent(stageEventName(stage), attributes, held.moment.timeMs);
+    return { stage, fields: own, attributes, moment: moment ?? mintMoment(), taskId };
+  }
+
+  /** Undefined where nothing is recorded. */
+  #hold(held: HeldStage): HeldStage | undefined {
+    if (!this.#scope.recording || this.#isDiscarded) return undefined;
+    this.#scope.addSpanEvent(stageEventName(held.stage), held.attributes, held.moment.timeMs);
     this.#held.push(held);
-    for (const id of this.#taskIds) if (concerns(held, id)) this.#emitStage(held, id);
+    return held;
   }
 
   /** Creates a task of this delivery. It gets copies of the stages so far, with their times, when it is announced. */
   task(input: TaskInput, options: QueuedTaskOptions = {}): QueuedTask {
     const id = input.taskId === undefined ? mintTaskId() : checkId('task id', input.taskId);
     const fields = { task_id: id, agent: input.agent, command: commandOf(input) };
+    const created = ({ taskId, made }: MadeTask): HeldStage =>
+      this.#makeStage('task_created', fields, { taskId, moment: made });
     const origin = {
       scope: this.#scope,
       stage: this.stage.bind(this),
-      announce: (taskId: string, moment: Moment, describe: () => void) => {
-        for (const held of this.#held) if (concerns(held, taskId)) this.#emitStage(held, taskId);
-        this.#taskIds.push(taskId);
+      record: (task: MadeTask, describe: () => void) => {
+        const { taskId, recorded } = task;
+        const isNew = (held: HeldStage): boolean => concerns(held, taskId) && !recorded.has(held.stage);
+        for (const held of this.#held) if (isNew(held)) this.#emitStage(held, taskId);
         describe();
-        this.stage('task_created', fields, { taskId, moment });
+        if (!recorded.has('task_created') && this.#scope.recording) this.#emitStage(created(task), taskId);
+      },
+      join: (task: MadeTask) => {
+        this.#taskIds.push(task.taskId);
+        this.#hold(created(task));
       },
       withdrawn: (taskId: string) => void this.#withdrawn.add(taskId),
     };

@@ -28,8 +28,16 @@ export interface Recorder {
   startSpan(start: SpanStart): Span;
   /** Writes all records so far to the operating system before it returns. Never throws. */
   flush(): void;
-  /** Resolves when all records so far are on the disk, as the settings promise it. Never rejects. */
+  /**
+   * Resolves when all records so far are on the disk, as the settings promise it. Rejects only where `keep` is there, with a
+   * retryable error: they are not stored yet, and are tried again.
+   */
   synced(): Promise<void>;
+  /**
+   * Where records go to a store on another machine: resolves when that has what `record` records, which is synchronous. Rejects with
+   * a retryable error when it does not; then nothing of it is recorded. Undefined where a record is kept as soon as it is made.
+   */
+  readonly keep?: ((record: () => void) => Promise<void>) | undefined;
 }
 
 let current: Recorder | undefined;

@@ -25,6 +25,13 @@ const SETTLE_MS = 1_000;
 const SETTLE_POLL_MS = 50;
 const STORED_POLL_MS = 10;
 
+/** A store on another machine shows a line after a second, and each look is a query. */
+const REMOTE_MS = 2_000;
+const REMOTE_POLL_MS = 100;
+
+/** Age in milliseconds of a recorded task that is not being queued any more. */
+const UNQUEUED_MS = 10_000;
+
 /** Remembered task ids, twice the capacity of the in-process queue: older tasks have ended or are in the files. */
 const OWN_MAX = 20_000;
 
@@ -36,6 +43,8 @@ export interface TaskIntakeOptions {
   readonly jobs?: JobStore | undefined;
   /** Id of the log directory that keeps the jobs. */
   readonly home?: string | undefined;
+  /** Whether a task can be read. Default: whether it has a folder in the log directory. */
+  hasTask?(taskId: string): Promise<boolean>;
 }
 
 /** The command and the agent that a task asks for; null selects the configured default. */
@@ -88,19 +97,26 @@ export class TaskIntake implements Intake {
     };
     const task = prepareTask(input, { isHeld: true });
     await this.enqueue(task, requested);
-    await activeRecorder()?.synced();
+    // The task is stored and queued: asked again, the caller would start a second one.
+    await activeRecorder()
+      ?.synced()
+      .catch(() => {});
     await this.#stored(task.id);
     return { taskId: task.id };
   }
 
   /** The answer names the address of the task: it is there when the answer is, unless the store is far behind. */
   async #stored(taskId: string): Promise<void> {
-    const { logDir, store } = this.#options.config;
-    if (!store) return;
-    const endMs = performance.now() + SETTLE_MS;
+    const { config, hasTask } = this.#options;
+    const { logDir, store } = config;
+    if (hasTask === undefined && !store) return;
+    const [waitMs, pollMs] =
+      hasTask === undefined ? [SETTLE_MS, STORED_POLL_MS] : [REMOTE_MS, REMOTE_POLL_MS];
+    const endMs = performance.now() + waitMs;
     while (performance.now() < endMs) {
-      if (await hasTaskDir(logDir, taskId).catch(() => true)) return;
-      await delay(STORED_POLL_MS);
+      const found = hasTask === undefined ? hasTaskDir(logDir, taskId) : hasTask(taskId);
+      if (await found.catch(() => true)) return;
+      await delay(pollMs);
     }
   }
 
@@ -119,15 +135,23 @@ export class TaskIntake implements Intake {
       ...keeper,
     };
     await this.#alone(task.id, () =>
-      task.enqueue({ queue: name, system, home: queue.home ?? home }, (carrier) => {
-        // Jobs of this process: after a kill, their records tell which delivery they are of. Redis has a claim for that.
-        if (queue.home !== undefined) {
-          if (queue.problem !== undefined) throw queueUnavailable(queue.problem);
-          task.announce();
-        }
+      task.enqueue({ queue: name, system, home: queue.home ?? home }, async (carrier) => {
+        await this.#record(task);
         return this.#accept({ ...job, carrier });
       }),
     );
+  }
+
+  /**
+   * Before the task is queued. Jobs of this process: after a kill, their records tell which delivery they are of. Redis has a claim
+   * for that; but a store on another machine may refuse the records, and then the task must not run.
+   */
+  async #record(task: QueuedTask): Promise<void> {
+    const { problem, home } = this.#options.queue;
+    const isFirst = home !== undefined || activeRecorder()?.keep !== undefined;
+    if (isFirst && problem !== undefined) throw queueUnavailable(problem);
+    if (home !== undefined) task.announce();
+    else await task.keep();
   }
 
   /** The job is kept before it is queued, so that a kill in between loses nothing. */
@@ -177,7 +201,8 @@ export class TaskIntake implements Intake {
       throwIfEnded(taskId, metadata);
       if (metadata === undefined && kept === undefined)
         throw new TasktrailError('ERR_NOT_FOUND', `there is no task ${taskId}`);
-      if (kept === undefined || !this.#isOwnQueue(kept)) {
+      const isOwn = kept === undefined ? this.#isUnqueued(metadata) : this.#isOwnQueue(kept);
+      if (!isOwn) {
         throw new TasktrailError(
           'ERR_CONFLICT',
           `task ${taskId} is not in the queue of this service: cancel it where it runs`,
@@ -199,6 +224,15 @@ export class TaskIntake implements Intake {
   #isOwnQueue({ queue: { system, home } }: JobEntry): boolean {
     const { queue } = this.#options;
     return isOfQueue({ queue_system: system, ...(home !== undefined && { queue_home: home }) }, queue);
+  }
+
+  /** Recorded before it was queued, by a service that was lost in between, or lost by Redis. */
+  #isUnqueued(metadata: JsonObject | undefined): boolean {
+    if (metadata?.status !== 'queued' || metadata.opened_by !== undefined) return false;
+    const { queue } = this.#options;
+    const isOld = Date.now() - Date.parse(String(metadata.created_at)) > UNQUEUED_MS;
+    const isHere = metadata.queue_system === queue.system && metadata.queue === queue.name;
+    return activeRecorder()?.keep !== undefined && isHere && isOld;
   }
 
   /** Undefined also for an entry that cannot be read, which is reported elsewhere. */

@@ -7,6 +7,7 @@ import type { JsonObject } from '../model/json.ts';
 import { servePage } from '../page/serve-page.ts';
 import type { Queue } from '../queue/queue.ts';
 import { readinessOf, serveHealth } from '../serve/health.ts';
+import type { Intake } from '../serve/intake.ts';
 import { serveLogs } from '../serve/logs.ts';
 import { serveMetrics } from '../serve/metrics.ts';
 import { allowPartialAnswer } from '../serve/partial-answer.ts';
@@ -18,15 +19,16 @@ import { checkOrigin } from '../system/http/origin.ts';
 import { checkLease } from '../system/lease-guard.ts';
 import { loadOptional } from '../system/optional-package.ts';
 import { readVersion } from '../system/version.ts';
+import { errorLog } from '../system/warning.ts';
 import { readDiskUse } from '../trail/metrics/disk-use.ts';
 import type { Trail } from '../trail/trail.ts';
-import { receiveWebhooks, type WebhookHandler } from '../webhooks/receive-webhooks.ts';
+import type { WebhookHandler } from '../webhooks/receive-webhooks.ts';
 import { createLedger, type LedgerOptions } from '../webhooks/repeats/ledger.ts';
 import type { ProofSource } from '../webhooks/repeats/proofs.ts';
 import type { SharedClaims } from '../webhooks/repeats/shared-claims.ts';
-import { commandNames, planFor } from './commands.ts';
 import { readQueue } from './open-queue.ts';
 import type { TaskIntake } from './task-intake.ts';
+import { createWebhooks } from './webhooks/create-webhooks.ts';
 
 const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
@@ -74,9 +76,20 @@ export function createWebApp(parts: WebAppParts): WebApp {
   const app = createExpress();
   app.disable('x-powered-by');
   app.use(refuseWithoutLease(onError));
-  const webhooks = createWebhooks(parts, onError);
+  const { reader, books, recovered } = trail;
+  const { claims, memory } = parts;
+  const webhooks = createWebhooks({
+    ...{ config, intake, claims, onError, proofs: memory?.proofs },
+    ledger: createLedger({
+      listDeliveries: (query) => reader.listDeliveries(query),
+      listTasks: (query) => reader.listTasks(query),
+      openWindow: (taskId, flow, query) => reader.openWindow(taskId, flow, query),
+      ready: recovered,
+      onError,
+      ...memory,
+    }),
+  });
   app.use('/webhooks', webhooks);
-  const { reader, books } = trail;
   const { closeStreams } = mountReading(app, {
     ...{ config, reader, books, intake, readMetrics, log: parts.log },
     readState: async () => ({ queue: await readQueue(queue, reader), disk: await readDiskUse(config) }),
@@ -89,7 +102,7 @@ export interface ReadingParts {
   readonly reader: Reader;
   readonly books: Books;
   /** Undefined: tasks are not accepted here. */
-  readonly intake?: TaskIntake | undefined;
+  readonly intake?: Intake | undefined;
   readMetrics(): Promise<string>;
   /** What `GET /api/health` shows beside the readiness: the queue, the disk. */
   readState?(): Promise<JsonObject>;
@@ -159,51 +172,4 @@ function isOfThisMachine(req: IncomingMessage, origins: readonly string[]): bool
     // ERR_UNAUTHORIZED or ERR_INPUT_INVALID: the host or the page is another one.
     return false;
   }
-}
-
-function createWebhooks(
-  {
-    config,
-    trail,
-    intake,
-    claims,
-    memory,
-  }: Pick<WebAppParts, 'config' | 'trail' | 'intake' | 'claims' | 'memory'>,
-  onError: (error: unknown) => void,
-): WebhookHandler {
-  const { reader, recovered } = trail;
-  return receiveWebhooks(
-    {
-      github: { secret: config.githubSecrets, token: config.githubToken, apiUrl: config.githubApiUrl },
-      jira: { secret: config.jiraSecrets },
-      slack: { secret: config.slackSecrets },
-      custom: config.webhooks,
-      trigger: config.trigger,
-      commands: commandNames(config),
-      agentOf: (command) => planFor(config, { command, agent: null }).agentName,
-      onTask: (task) => intake.enqueue(task, { command: task.command, agent: null }),
-      onError,
-      claims,
-    },
-    {
-      ledger: createLedger({
-        listDeliveries: (query) => reader.listDeliveries(query),
-        listTasks: (query) => reader.listTasks(query),
-        openWindow: (taskId, flow, query) => reader.openWindow(taskId, flow, query),
-        ready: recovered,
-        onError,
-        ...memory,
-      }),
-      ...(memory !== undefined && { proofs: memory.proofs }),
-    },
-  );
-}
-
-/** Writes what no answer says. */
-function errorLog(log: (line: string) => void): (error: unknown) => void {
-  return (error) => log(`unexpected error: ${stackOf(error)}`);
-}
-
-function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

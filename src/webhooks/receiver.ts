@@ -24,7 +24,8 @@ import type {
 } from './provider.ts';
 import { RejectedDelivery } from './rejection.ts';
 import type { ProofSource, Proofs } from './repeats/proofs.ts';
-import type { FirstDelivery, Redeliveries } from './repeats/redeliveries.ts';
+import type { Redeliveries } from './repeats/redeliveries.ts';
+import type { FirstDelivery } from './repeats/shared-claims.ts';
 import { isSignedBytesName } from './repeats/signed-bytes.ts';
 import { type Subject, signSubject } from './repeats/subject.ts';
 import { matchFields, startTasks, type TaskTaker, takeOverTasks } from './webhook-tasks.ts';
@@ -51,6 +52,8 @@ interface Exchange {
   readonly identity: UnverifiedIdentity;
   readonly arrived: Moment;
   state: 'unverified' | 'verified' | 'read';
+  /** Called when the delivery is recorded, before it is answered. They never reject. */
+  readonly onRecorded: (() => Promise<void>)[];
 }
 
 /** Handles one request of a provider, with the steps that all of them have. Throws the error to answer as a problem. */
@@ -67,7 +70,10 @@ export async function receive(
     ...(deliveryId !== undefined && { deliveryId }),
     ...(eventType !== undefined && { eventType }),
   });
-  const exchange: Exchange = { delivery, identity, arrived: mintMoment(), state: 'unverified' };
+  const exchange: Exchange = {
+    ...{ delivery, identity, arrived: mintMoment(), onRecorded: [] },
+    state: 'unverified',
+  };
   try {
     const answer = await context.with(delivery.scope.context, async () => {
       const request = await authenticate(provider, parts, { req, headers });
@@ -81,12 +87,18 @@ export async function receive(
     // The records must be on the disk before the answer promises the tasks.
     await activeRecorder()?.synced();
     parts.flood.noteRecorded();
+    await settleAll(exchange);
     sendJson(res, answer);
   } catch (error) {
     recordRefusal(provider, parts.flood, { exchange, error });
     activeRecorder()?.flush();
+    await settleAll(exchange);
     throw error;
   }
+}
+
+async function settleAll({ onRecorded }: Exchange): Promise<void> {
+  await Promise.all(onRecorded.splice(0).map((settle) => settle()));
 }
 
 async function authenticate(
@@ -139,7 +151,8 @@ async function act(
   const results: Settled[] = [];
   // One after another: of two events with the same id, one starts the tasks.
   for (const one of [event, ...more]) {
-    results.push(await settle(provider, parts, { delivery, event: one, isFirst: one === event, proofs }));
+    const isFirst = one === event;
+    results.push(await settle(provider, parts, { ...exchange, event: one, isFirst, proofs }));
   }
   const first = results.find(({ outcome }) => outcome === 'accepted');
   const result = first ?? results.find(({ outcome }) => outcome === 'duplicate') ?? results[0];
@@ -172,7 +185,13 @@ interface EventOfDelivery {
 async function settle(
   provider: Provider,
   { options, redeliveries }: ReceiverParts,
-  { delivery, event, isFirst, proofs }: Pick<Exchange, 'delivery'> & EventOfDelivery,
+  {
+    delivery,
+    onRecorded,
+    event,
+    isFirst,
+    proofs,
+  }: Pick<Exchange, 'delivery' | 'onRecorded'> & EventOfDelivery,
 ): Promise<Settled> {
   const { said, deliveryId } = event;
   const subject = signSubject(provider, event.subject);
@@ -190,6 +209,7 @@ async function settle(
     taskIds,
     left = [],
     first,
+    settle: onceRecorded,
   } = await redeliveries.take(
     {
       provider: provider.name,
@@ -199,8 +219,9 @@ async function settle(
       nowMs: options.now(),
       onTry: (tries) => delivery.describe({ tries }),
     },
-    (wanted, done, refusal) => startTasks(order, { wanted, done, refusal }, options),
+    (wanted, done, found) => startTasks(order, { wanted, done, ...found }, options),
   );
+  if (onceRecorded !== undefined) onRecorded.push(onceRecorded);
   // The record of a delivery has one subject, that of its first event.
   if (subject !== undefined && isFirst) delivery.describe({ subjectMacs: startedMacs(subject, commands) });
   const names = commands.map(({ command }) => command).join(', ');

@@ -9,7 +9,7 @@ import type { MatchedCommand } from './command.ts';
 import type { WebhookPayload } from './payload.ts';
 import type { Provider, Said, WebhookEvent } from './provider.ts';
 import type { Proofs } from './repeats/proofs.ts';
-import type { LeftTask } from './repeats/redeliveries.ts';
+import type { FoundTasks, LeftTask } from './repeats/redeliveries.ts';
 import type { Subject } from './repeats/subject.ts';
 
 /** A task that a verified webhook asks for. It is not queued yet. */
@@ -46,19 +46,17 @@ export interface TaskOrder {
 const ARGS_CHARS_MAX = 200;
 
 /** Task ids by command. */
-export interface TaskPlan {
+export interface TaskPlan extends FoundTasks {
   /** Tasks to start. */
   readonly wanted: ReadonlyMap<string, string>;
   /** Receives each queued task. */
   readonly done: Map<string, string>;
-  /** Why none of them can start: the delivery is recorded as refused. */
-  readonly refusal?: unknown;
 }
 
 /** Starts the wanted tasks. Tries all of them, then throws the first failure. One that cannot be queued is not recorded. */
 export async function startTasks(
   order: TaskOrder,
-  { wanted, done, refusal }: TaskPlan,
+  { wanted, done, refusal, recorded }: TaskPlan,
   taker: TaskTaker,
 ): Promise<void> {
   const { delivery, provider, event, matchedAt } = order;
@@ -69,12 +67,16 @@ export async function startTasks(
   for (const { taskId, ...match } of missing) {
     delivery.stage('command_matching', matchFields(order, match), { taskId, moment: matchedAt });
   }
-  // A delivery that is refused is not acknowledged.
-  const response = refusal === undefined ? await provider.respond?.(event) : undefined;
+  const isResponded = missing.every(
+    ({ taskId }) => recorded?.get(taskId)?.has('immediate_response') === true,
+  );
+  // A delivery that is refused is not acknowledged, and a task once.
+  const response = refusal === undefined && !isResponded ? await provider.respond?.(event) : undefined;
   delivery.stage('immediate_response', response ?? { action: 'none', success: refusal === undefined });
   const results = await Promise.allSettled(
     missing.map(async ({ command, taskId }) => {
-      const task = createTask(order, { command, taskId, agent: taker.agentOf?.(command) });
+      const wantedTask = { command, taskId, agent: taker.agentOf?.(command) };
+      const task = createTask(order, wantedTask, recorded?.get(taskId));
       try {
         if (refusal !== undefined) throw refusal;
         await taker.onTask(task);
@@ -136,10 +138,14 @@ interface WantedTask {
   readonly agent: string | undefined;
 }
 
-function createTask(order: TaskOrder, wanted: WantedTask): WebhookTask {
+function createTask(
+  order: TaskOrder,
+  wanted: WantedTask,
+  recorded: ReadonlySet<string> | undefined,
+): WebhookTask {
   const { delivery, provider, event } = order;
   // A sender tries again after a 503: each time would leave a failed task.
-  const task = delivery.task(inputOf(order, wanted), { isHeld: true });
+  const task = delivery.task(inputOf(order, wanted), { isHeld: true, recorded });
   const { payload, deliveryId } = event;
   return Object.assign(task, { provider: provider.name, command: wanted.command, payload, deliveryId });
 }

@@ -4,6 +4,7 @@ import { EVENT } from '../../model/events.ts';
 import { checkId } from '../../model/ids.ts';
 import type { TraceCarrier } from '../carrier.ts';
 import { type Moment, mintMoment, mintTaskId } from '../mint.ts';
+import { activeRecorder } from '../recorder.ts';
 import { failureOf, Scope } from '../scope.ts';
 import { withTaskIds } from '../task-context.ts';
 import { closeTask } from './absent-task.ts';
@@ -20,9 +21,18 @@ export interface TaskOrigin {
     options: { readonly taskId: string },
   ): void;
   /** Records the stages so far, what `describe` records, and that the task was made. */
-  announce(taskId: string, made: Moment, describe: () => void): void;
+  record(task: MadeTask, describe: () => void): void;
+  /** The task is one of this delivery from now on. */
+  join(task: MadeTask): void;
   /** No record names the task. */
   withdrawn(taskId: string): void;
+}
+
+export interface MadeTask {
+  readonly taskId: string;
+  readonly made: Moment;
+  /** Stages that an earlier process has recorded of it. */
+  readonly recorded: ReadonlySet<string>;
 }
 
 export interface QueuedTaskOptions {
@@ -31,6 +41,8 @@ export interface QueuedTaskOptions {
    * nothing but the stage of its delivery. Default: it is recorded at once, and a refused one as failed.
    */
   readonly isHeld?: boolean | undefined;
+  /** Stages of the task that a process has recorded which could not queue it. They are not recorded again. */
+  readonly recorded?: ReadonlySet<string> | undefined;
 }
 
 export interface EnqueueTarget {
@@ -41,6 +53,8 @@ export interface EnqueueTarget {
   readonly home?: string | undefined;
 }
 
+const NO_STAGES: ReadonlySet<string> = new Set();
+
 /** A task that is recorded and not yet started. */
 export class QueuedTask {
   readonly id: string;
@@ -49,16 +63,24 @@ export class QueuedTask {
   readonly input: TaskInput;
   readonly #origin: TaskOrigin | undefined;
   readonly #isHeld: boolean;
-  readonly #made: Moment = mintMoment();
+  readonly #task: MadeTask;
   #state: 'new' | 'queued' | 'refused' = 'new';
   #isAnnounced = false;
+  /** Whether the first facts are stored, before the task is announced. */
+  #isKept = false;
   /** The span of `enqueue`, for a task without a delivery. */
   #scope: Scope | undefined;
   /** Facts that were made before the announcement. */
   #held: (() => void)[] = [];
 
-  constructor(id: string, input: TaskInput, origin?: TaskOrigin, { isHeld = false }: QueuedTaskOptions = {}) {
+  constructor(
+    id: string,
+    input: TaskInput,
+    origin?: TaskOrigin,
+    { isHeld = false, recorded = NO_STAGES }: QueuedTaskOptions = {},
+  ) {
     this.id = id;
+    this.#task = { taskId: id, made: mintMoment(), recorded };
     this.message = input.message;
     this.input = input;
     this.#origin = origin;
@@ -71,10 +93,28 @@ export class QueuedTask {
     const scope = this.#origin?.scope ?? this.#scope;
     if (this.#isAnnounced || this.#state === 'refused' || scope === undefined) return;
     this.#isAnnounced = true;
-    const describe = (): void => describeTask(scope, this.id, this.input, this.#made);
+    if (!this.#isKept) this.#recordAll(scope);
+    this.#origin?.join(this.#task);
+    this.#held = [];
+  }
+
+  /**
+   * Where records go to a store on another machine: stores what `announce` records, before the task is in its queue. Rejects with a
+   * retryable error when the store does not take it. Does nothing elsewhere.
+   */
+  async keep(): Promise<void> {
+    const keep = activeRecorder()?.keep;
+    const scope = this.#origin?.scope ?? this.#scope;
+    if (keep === undefined || scope === undefined || this.#isAnnounced || this.#isKept) return;
+    await keep(() => this.#recordAll(scope));
+    this.#isKept = true;
+  }
+
+  #recordAll(scope: Scope): void {
+    const describe = (): void => describeTask(scope, this.id, this.input, this.#task.made);
     if (this.#origin === undefined) describe();
-    else this.#origin.announce(this.id, this.#made, describe);
-    for (const record of this.#held.splice(0)) record();
+    else this.#origin.record(this.#task, describe);
+    for (const record of this.#held) record();
   }
 
   /** Whether the task is in a queue. */
@@ -129,9 +169,14 @@ export class QueuedTask {
       const failure = failureOf(error);
       this.refuse(failure.message, target.queue);
       // The span names the task: without a task it is dropped.
-      if (this.#isAnnounced) scope.end(failure);
+      if (this.#isRecorded) scope.end(failure);
       throw error;
     }
+  }
+
+  /** A kept task of a delivery counts when it is announced: when the delivery is sent again, it is that task. */
+  get #isRecorded(): boolean {
+    return this.#isAnnounced || (this.#isKept && this.#origin === undefined);
   }
 
   #record(fact: () => void): void {
@@ -145,13 +190,13 @@ export class QueuedTask {
   }
 
   /**
-   * Ends a task that could not be queued: as failed, if it was announced. Does nothing when it is queued or was refused.
+   * Ends a task that could not be queued: as failed, if it was recorded. Does nothing when it is queued or was refused.
    */
   refuse(reason: string, queue?: string): void {
     if (this.#state !== 'new') return;
     this.#state = 'refused';
     const failed = { queue, status: 'failed', reason };
-    if (!this.#isAnnounced) {
+    if (!this.#isRecorded) {
       this.#held = [];
       this.#origin?.withdrawn(this.id);
       this.#origin?.stage('queue_push', failed, { taskId: this.id });

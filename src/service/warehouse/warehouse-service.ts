@@ -3,11 +3,11 @@ import type { Config } from '../../config/config.ts';
 import { messageOf, TasktrailError } from '../../errors.ts';
 import { type Receiver, startReceiver } from '../../receive/server.ts';
 import { setRedactRules } from '../../redact/redact.ts';
-import { sendProblem } from '../../serve/problem.ts';
+import type { Reader } from '../../serve/reader.ts';
 import { closeAll } from '../../system/closers.ts';
 import { KnownSecrets, secretsOf } from '../../trail/config-secrets.ts';
 import { partialReader } from '../../trail/search/partial-reader.ts';
-import { openWarehouseIndex, type WarehouseIndex } from '../../trail/search/warehouse-index.ts';
+import { openWarehouseIndex } from '../../trail/search/warehouse-index.ts';
 import { warehouseReader } from '../../trail/search/warehouse-reader.ts';
 import { VictoriaLogs } from '../../warehouse/client.ts';
 import { RowSink } from '../../warehouse/write/row-sink.ts';
@@ -16,6 +16,7 @@ import { ReasonLines } from '../reason-lines.ts';
 import { ServiceMetrics } from '../service-metrics.ts';
 import { startTelemetry } from '../telemetry.ts';
 import { type CreateExpress, loadExpress, mountReading } from '../web-app.ts';
+import { openTaskDoors, type TaskDoors } from './task-doors.ts';
 
 /** Milliseconds for requests in flight at shutdown: of REST, then of the receiver. */
 const HTTP_DEADLINE_MS = 1_000;
@@ -38,8 +39,8 @@ export interface WarehouseServiceOptions {
 }
 
 /**
- * Starts the service. Throws `ERR_STORE_UNAVAILABLE` when VictoriaLogs cannot be reached, `ERR_PORT_IN_USE`, and
- * `ERR_NOT_CONFIGURED` without Express.
+ * Starts the service. Throws `ERR_STORE_UNAVAILABLE` when VictoriaLogs cannot be reached, `ERR_PORT_IN_USE`,
+ * `ERR_NOT_CONFIGURED` without Express, and what `openTaskDoors` throws.
  */
 export async function startWarehouseService(
   config: Config,
@@ -67,8 +68,17 @@ export async function startWarehouseService(
     closers.unshift(() => receiver.close(RECEIVER_DEADLINE_MS));
     const index = await openWarehouseIndex(storeUrl, { books });
     closers.unshift(() => index.close());
-    const http = { config, createExpress, logs, index, storeUrl, books, metrics, log };
-    const { server, closeStreams } = await openHttp(http);
+    const whole = warehouseReader({ logs, index });
+    const doors = await openTaskDoors({ config, storeUrl, books, reader: whole, metrics, log });
+    closers.unshift(() => doors.close());
+    const reader = partialReader({
+      whole,
+      openPartial: () => warehouseReader({ logs: new VictoriaLogs(storeUrl, { isPartial: true }) }),
+      onPart: (problem) => books.setNotice('store', problem),
+    });
+    const { server, closeStreams } = await openHttp({
+      ...{ config, createExpress, reader, doors, books, metrics, log },
+    });
     closers.unshift(async () => {
       closeStreams();
       await server.close(HTTP_DEADLINE_MS);
@@ -111,9 +121,8 @@ function openReceiver(config: Config, sink: RowSink): Promise<Receiver> {
 interface HttpParts {
   readonly config: Config;
   readonly createExpress: CreateExpress;
-  readonly logs: VictoriaLogs;
-  readonly index: WarehouseIndex;
-  readonly storeUrl: string;
+  readonly reader: Reader;
+  readonly doors: TaskDoors;
   readonly books: Books;
   readonly metrics: ServiceMetrics;
   log(line: string): void;
@@ -122,26 +131,18 @@ interface HttpParts {
 async function openHttp({
   config,
   createExpress,
-  logs,
-  index,
-  storeUrl,
+  reader,
+  doors,
   books,
   metrics,
   log,
 }: HttpParts): Promise<{ readonly server: HttpService; closeStreams(): void }> {
   const app = createExpress();
   app.disable('x-powered-by');
-  app.use('/webhooks', (_req, res) => {
-    const what = 'this service takes no webhooks: "tasktrail start" takes them, and sends its records here';
-    sendProblem(res, new TasktrailError('ERR_NOT_CONFIGURED', what));
-  });
+  app.use('/webhooks', doors.webhooks);
+  const { intake, readState } = doors;
   const { closeStreams } = mountReading(app, {
-    ...{ config, books, log },
-    reader: partialReader({
-      whole: warehouseReader({ logs, index }),
-      openPartial: () => warehouseReader({ logs: new VictoriaLogs(storeUrl, { isPartial: true }) }),
-      onPart: (problem) => books.setNotice('store', problem),
-    }),
+    ...{ config, books, reader, intake, readState, log },
     readMetrics: () => metrics.readText(),
   });
   return { server: await listen(app, config), closeStreams };

@@ -1,34 +1,58 @@
 import { isTerminal } from '../../model/documents.ts';
-import type { JsonObject } from '../../model/json.ts';
+import { type JsonObject, parseObject } from '../../model/json.ts';
+import { isoFromMs } from '../../model/time.ts';
 import type { TaskClaims } from '../../queue/bullmq/task-claims.ts';
-import { mintTaskId } from '../../record/mint.ts';
+import { mintTaskId, timeOfTaskId } from '../../record/mint.ts';
 import type { Reader } from '../../serve/reader.ts';
-import type { SharedClaims } from '../../webhooks/repeats/shared-claims.ts';
+import type { FirstDelivery, SharedClaims } from '../../webhooks/repeats/shared-claims.ts';
+
+/** Milliseconds by which a delivery may be older than its task: the service minted both. */
+const EARLIER_MS = 60_000;
+
+/** A task has one record; the rest would be those of other senders. */
+const RECORDS_MAX = 50;
 
 export interface WebhookClaimsParts {
   readonly claims: Pick<TaskClaims, 'claim' | 'settle' | 'knows'>;
-  readonly reader: Pick<Reader, 'readDocument'>;
+  readonly reader: Pick<Reader, 'readDocument' | 'listDeliveries'>;
+  /** Whether a task is recorded before it is queued: one that could not be queued keeps its id. Default: no. */
+  readonly keepsIds?: boolean;
 }
 
 /** The claims in Redis, compared with the recorded tasks. */
-export function createWebhookClaims({ claims, reader }: WebhookClaimsParts): SharedClaims {
+export function createWebhookClaims({ claims, reader, keepsIds = false }: WebhookClaimsParts): SharedClaims {
+  /** A process that was lost after it had recorded the delivery has left nothing to record. */
+  const isLeft = async (taskId: string): Promise<boolean> => {
+    const since = isoFromMs((timeOfTaskId(taskId) ?? Date.now()) - EARLIER_MS);
+    const query = { task_id: taskId, outcome: 'accepted', since, limit: RECORDS_MAX };
+    const { items } = await reader.listDeliveries(query);
+    // Other senders may name any task.
+    return items.every(({ sender }) => sender !== undefined);
+  };
   return {
-    claim: async (name, { taskId, isOld }) => {
-      const claim = await claims.claim(name, taskId);
+    claim: async (name, { taskId, isOld, first }) => {
+      const { note, ...claim } = await claims.claim(name, taskId, noteOf(first));
       const { taskId: wonId } = claim;
+      if (claim.state === 'taken' && claim.isLeft !== true) return { ...claim, first: firstIn(note) };
+      if (claim.isLeft === true) return { ...claim, isLeft: await isLeft(wonId).catch(() => true) };
       // A new task has no records yet.
       if (claim.state !== 'won' || (wonId === taskId && !isOld)) return claim;
       // An older one is of a process that was lost, perhaps before it had queued the task.
-      const metadata = await reader.readDocument(wonId, 'metadata').catch(() => undefined);
+      const metadata = await reader.readDocument(wonId, 'metadata').catch(async (error: unknown) => {
+        if (!keepsIds) return undefined;
+        // It may have run already.
+        await claims.settle(name, { taskId: wonId, isStarted: false, keepsId: true });
+        throw error;
+      });
       if (isRefused(metadata)) {
         await claims.settle(name, { taskId: wonId, isStarted: false });
-        return claims.claim(name, wonId === taskId ? mintTaskId() : taskId);
+        return claims.claim(name, wonId === taskId ? mintTaskId() : taskId, noteOf(first));
       }
       if (!isBegun(metadata) && !(await claims.knows(wonId))) return claim;
       await claims.settle(name, { taskId: wonId, isStarted: true });
-      return { state: 'taken', taskId: wonId, isLeft: true };
+      return { state: 'taken', taskId: wonId, isLeft: await isLeft(wonId).catch(() => true) };
     },
-    settle: (name, outcome) => claims.settle(name, outcome),
+    settle: (name, { taskId, isStarted }) => claims.settle(name, { taskId, isStarted, keepsId: keepsIds }),
   };
 }
 
@@ -39,4 +63,15 @@ function isRefused(metadata: JsonObject | undefined): boolean {
 
 function isBegun(metadata: JsonObject | undefined): boolean {
   return isTerminal(metadata?.status) || typeof metadata?.started_at === 'string';
+}
+
+function noteOf(first: FirstDelivery | undefined): string {
+  if (first === undefined) return '';
+  return JSON.stringify({ delivery_id: first.deliveryId ?? null, at_ms: first.atMs });
+}
+
+function firstIn(note: string | undefined): FirstDelivery | undefined {
+  const { delivery_id: id, at_ms: atMs } = parseObject(note) ?? {};
+  if (typeof atMs !== 'number') return undefined;
+  return { deliveryId: typeof id === 'string' ? id : undefined, atMs };
 }

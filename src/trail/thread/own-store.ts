@@ -26,10 +26,11 @@ export function takeIntoStore(sink: Sink, entries: readonly BatchEntry[]): Promi
   );
   // It is aborted.
   late.catch(() => undefined);
-  return Promise.race([stored(sink, entries), late]).finally(() => isLate.abort());
+  return Promise.race([storeEntries(sink, entries), late]).finally(() => isLate.abort());
 }
 
-async function stored(sink: Sink, entries: readonly BatchEntry[]): Promise<SendResult> {
+/** As `takeIntoStore`, for records of every length and a sink that limits its time itself. */
+export async function storeEntries(sink: Sink, entries: readonly BatchEntry[]): Promise<SendResult> {
   const memory = new RequestMemory();
   let rejected = 0;
   const reasons = new Set<string>();

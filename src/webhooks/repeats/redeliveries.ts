@@ -2,7 +2,13 @@ import { LRUCache } from 'lru-cache';
 import { STAGES } from '../../model/documents.ts';
 import { mintTaskId } from '../../record/mint.ts';
 import { type DeliveryLedger, KEPT_MS } from './ledger.ts';
-import { type Candidate, claimAll, type SharedClaims, settleAll } from './shared-claims.ts';
+import {
+  type Candidate,
+  claimAll,
+  type FirstDelivery,
+  type SharedClaims,
+  settleAll,
+} from './shared-claims.ts';
 import type { Subject } from './subject.ts';
 
 /** Ids of several days of a busy organisation; about ten megabytes. */
@@ -10,9 +16,8 @@ const DELIVERIES_MAX = 50_000;
 
 /** The state of one subject, or of a delivery without a subject. */
 interface Entry {
-  /** The first delivery. */
-  readonly deliveryId: string | undefined;
-  readonly atMs: number;
+  /** The first delivery, which another process may have taken. */
+  first: FirstDelivery;
   /** Ids of the queued tasks, by command. Other commands may have failed. */
   readonly done: Map<string, string>;
   running: Running | undefined;
@@ -27,11 +32,6 @@ interface Entry {
 interface Running {
   readonly commands: readonly string[];
   readonly taken: Promise<Taken>;
-}
-
-export interface FirstDelivery {
-  readonly deliveryId: string | undefined;
-  readonly atMs: number;
 }
 
 /** A task that an earlier process has started, without recording its answer. */
@@ -51,6 +51,11 @@ export interface Taken {
   readonly left?: readonly LeftTask[];
   /** The delivery that was taken before, where this process has taken it. */
   readonly first?: FirstDelivery;
+  /**
+   * Tells the other processes that the tasks are started. To be called once the delivery is recorded: when this process is lost
+   * before, the delivery is sent again, and another process records it. Never rejects.
+   */
+  readonly settle?: () => Promise<void>;
 }
 
 export interface DeliveryKey {
@@ -65,6 +70,14 @@ export interface DeliveryKey {
   onTry?(tries: number): void;
 }
 
+/** What was found out about tasks before they are started. */
+export interface FoundTasks {
+  /** Why none of them can start: the delivery is recorded as refused. */
+  readonly refusal?: unknown;
+  /** By task id: the stages that a process has recorded which could not queue the task, or was lost before. */
+  readonly recorded?: ReadonlyMap<string, ReadonlySet<string>> | undefined;
+}
+
 /**
  * Starts commands with these task ids, and adds each started one to `done`. Rejects when one could not be started. With a
  * `refusal` it records that they cannot be started, and rejects with it.
@@ -72,7 +85,7 @@ export interface DeliveryKey {
 export type StartTasks = (
   wanted: ReadonlyMap<string, string>,
   done: Map<string, string>,
-  refusal?: unknown,
+  found?: FoundTasks,
 ) => Promise<void>;
 
 export interface RedeliveriesOptions {
@@ -137,8 +150,7 @@ export class Redeliveries {
     const names = namesOf(key);
     const known = names.map((name) => this.#entries.get(name)).find((entry) => entry !== undefined);
     const entry = known ?? {
-      deliveryId: key.deliveryId,
-      atMs: key.nowMs ?? Date.now(),
+      first: { deliveryId: key.deliveryId, atMs: key.nowMs ?? Date.now() },
       done: new Map(),
       running: undefined,
       tries: 0,
@@ -156,10 +168,11 @@ export class Redeliveries {
     const { repeated, unanswered } = await this.#recall(key, entry);
     if (repeated !== undefined) return { repeats: 'delivery', taskIds: repeated };
     const commands = key.commands.filter(isNew);
-    const isStarted = commands.length > 0 && (await this.#start(key, { commands, unanswered, entry, start }));
+    const order = { commands, unanswered, entry, start };
+    const started = commands.length > 0 ? await this.#start(key, order) : undefined;
     const left = await this.#takeLeft(key, entry);
-    if (!isStarted && left.length === 0) return repeatOf(entry, key);
-    return { repeats: undefined, taskIds: tasksOf(entry, key), left };
+    if (started === undefined && left.length === 0) return repeatOf(entry, key);
+    return { repeats: undefined, taskIds: tasksOf(entry, key), left, ...started };
   }
 
   /** Once: the next delivery is a repetition of this one. */
@@ -203,35 +216,53 @@ export class Redeliveries {
     return { unanswered };
   }
 
-  /** False when other processes have started all of them. */
+  /** Undefined when other processes have started all of them. */
   async #start(
     { provider, deliveryId, subject }: DeliveryKey,
     { commands, unanswered, entry, start }: StartOrder,
-  ): Promise<boolean> {
+  ): Promise<Pick<Taken, 'settle'> | undefined> {
     const { claims } = this.#options;
     const { done } = entry;
     const id = subject?.name ?? deliveryId;
     if (claims === undefined || id === undefined) {
       await start(new Map(commands.map((command) => [command, mintTaskId()])), done);
-      return true;
+      return {};
     }
+    const minted = new Set<string>();
     const taskOf = (command: string): Candidate => {
       const taskId = unanswered.get(command);
-      return { taskId: taskId ?? mintTaskId(), isOld: taskId !== undefined };
+      if (taskId !== undefined) return { taskId, isOld: true, first: entry.first };
+      const own = mintTaskId();
+      minted.add(own);
+      return { taskId: own, isOld: false, first: entry.first };
     };
     const order = { provider, id, commands, taskOf };
-    const { won, taken, left, refusal } = await claimAll(claims, order);
+    const { won, taken, left, first, refusal } = await claimAll(claims, order);
+    if (first !== undefined && done.size === 0) entry.first = first;
     for (const [command, taskId] of taken) done.set(command, taskId);
     for (const [command, taskId] of left) entry.left.set(command, taskId);
     const open = commands.filter((command) => !taken.has(command));
-    if (open.length === 0) return false;
+    if (open.length === 0) return undefined;
+    const settle = (): Promise<void> => settleAll(claims, order, { won, started: done });
     try {
       const wanted = open.map((command) => [command, won.get(command) ?? mintTaskId()] as const);
-      await start(new Map(wanted), done, refusal);
-    } finally {
-      await settleAll(claims, order, { won, started: done });
+      const recorded = await this.#recordedOf([...won.values()].filter((taskId) => !minted.has(taskId)));
+      await start(new Map(wanted), done, { refusal, recorded });
+    } catch (error) {
+      await settle();
+      throw error;
     }
-    return true;
+    return { settle };
+  }
+
+  /** Stages of tasks that were perhaps not queued, by task id. */
+  async #recordedOf(taskIds: readonly string[]): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+    const { ledger } = this.#options;
+    const none: ReadonlySet<string> = new Set();
+    const stages = taskIds.map(
+      async (taskId) => [taskId, (await ledger?.readStages?.(taskId)) ?? none] as const,
+    );
+    return new Map(await Promise.all(stages));
   }
 }
 
@@ -249,10 +280,9 @@ function namesOf({ provider, deliveryId, subject }: DeliveryKey): string[] {
 function repeatOf(entry: Entry, key: DeliveryKey, all: readonly string[] = []): Taken {
   const own = tasksOf(entry, key);
   const taskIds = own.length > 0 ? own : all;
-  const isFirst = entry.deliveryId === key.deliveryId && entry.isRecalled !== true;
+  const isFirst = entry.first.deliveryId === key.deliveryId && entry.isRecalled !== true;
   const isSame = key.subject === undefined || isFirst;
-  const { deliveryId, atMs, isRecalled } = entry;
-  const first = isRecalled === true ? {} : { first: { deliveryId, atMs } };
+  const first = entry.isRecalled === true ? {} : { first: entry.first };
   return { repeats: isSame ? 'delivery' : 'subject', taskIds, ...first };
 }
 

@@ -9,14 +9,23 @@ import { TasktrailError } from '../../errors.ts';
 export interface Claim {
   readonly state: 'won' | 'taken' | 'busy';
   readonly taskId: string;
+  /** Of a taken one: the delivery that was taken before. Undefined where it is not known. */
+  readonly first?: FirstDelivery | undefined;
   /** Of a taken one: the process that started it was lost before it said so, and so before it answered. */
   readonly isLeft?: boolean;
+}
+
+export interface FirstDelivery {
+  readonly deliveryId: string | undefined;
+  readonly atMs: number;
 }
 
 export interface Candidate {
   readonly taskId: string;
   /** Whether an earlier process has recorded this task, and may have queued it. */
   readonly isOld: boolean;
+  /** The delivery that asks for it, which is remembered when it is the first one. */
+  readonly first?: FirstDelivery | undefined;
 }
 
 /** Decides among several processes which of them starts a command. */
@@ -52,6 +61,8 @@ export interface Claimed {
   readonly taken: ReadonlyMap<string, string>;
   /** Those of `taken` that a lost process has started. */
   readonly left: ReadonlyMap<string, string>;
+  /** The delivery that one of `taken` is of. */
+  readonly first?: FirstDelivery | undefined;
   /** Why the other commands could not be claimed: they must not start. */
   readonly refusal?: unknown;
 }
@@ -61,20 +72,22 @@ export async function claimAll(claims: SharedClaims, order: ClaimOrder): Promise
   const won = new Map<string, string>();
   const taken = new Map<string, string>();
   const left = new Map<string, string>();
+  let first: FirstDelivery | undefined;
   const until = performance.now() + (order.provider === 'slack' ? WAIT_SLACK_MS : WAIT_MS);
   // In one order for all processes: two of them with some equal commands would wait for each other.
   for (const command of [...order.commands].sort()) {
     const wanted = { name: nameOf(order, command), candidate: order.taskOf(command), until };
     const claim = await claimOne(claims, wanted);
-    if ('refusal' in claim) return { won, taken, left, refusal: claim.refusal };
+    if ('refusal' in claim) return { won, taken, left, first, refusal: claim.refusal };
     if (claim.state === 'busy') {
       await settleAll(claims, order, { won, started: new Map() });
       throw stillStarting();
     }
     (claim.state === 'won' ? won : taken).set(command, claim.taskId);
     if (claim.isLeft === true) left.set(command, claim.taskId);
+    if (claim.state === 'taken') first ??= claim.first;
   }
-  return { won, taken, left };
+  return { won, taken, left, first };
 }
 
 /** Ends the claims that were won. */

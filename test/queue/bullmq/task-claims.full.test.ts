@@ -89,6 +89,25 @@ describe.skipIf('missing' in program)('claims in Redis', () => {
     expect(await redis.get(CLAIM)).toBe('task-1');
   });
 
+  test('a claim that keeps its id goes to the next one at once, and a late process does not give it back', async () => {
+    const [one, two, three] = [await open(), await open(), await open()];
+    await one.claims.claim('name', 'task-1', 'the first');
+    await one.claims.settle('name', { taskId: 'task-1', isStarted: false, keepsId: true });
+    expect(await two.claims.claim('name', 'task-2', 'the second')).toEqual({
+      state: 'won',
+      taskId: 'task-1',
+    });
+    for (const keepsId of [true, false]) {
+      await one.claims.settle('name', { taskId: 'task-1', isStarted: false, keepsId });
+      expect((await three.claims.claim('name', 'task-3')).state).toBe('busy');
+    }
+    await two.claims.settle('name', { taskId: 'task-1', isStarted: true });
+    expect(await three.claims.claim('name', 'task-3', 'the third')).toEqual({
+      ...{ state: 'taken', taskId: 'task-1' },
+      note: 'the first',
+    });
+  });
+
   test('without Redis a claim is refused, and the outcome of one is sent when Redis is back', async () => {
     const { claims } = await open();
     await claims.claim('name', 'task-1');

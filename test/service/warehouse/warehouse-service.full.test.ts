@@ -56,6 +56,28 @@ describe.skipIf('missing' in tool)('tasktrail serve --store', () => {
     }
   });
 
+  test('without a Redis tasks are neither taken nor cancelled, and the answer names the setting', async () => {
+    const service = await serve(server.newTenant());
+    expect(service.stdout).toContain('set REDIS_URL');
+    const page = pageOf(service);
+    const send = (path: string): Promise<Response> =>
+      fetch(page + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{"message":"go"}',
+      });
+    for (const path of ['/api/tasks', '/api/tasks/task-1/cancel', '/webhooks/github']) {
+      const answer = await send(path);
+      expect([path, answer.status, await answer.json()]).toMatchObject([
+        path,
+        503,
+        { code: 'ERR_NOT_CONFIGURED', detail: expect.stringContaining('REDIS_URL') },
+      ]);
+    }
+    const health = await (await fetch(`${page}/api/health`)).json();
+    expect(health).toMatchObject({ status: 'ready', queue: null, disk: null });
+  });
+
   test('while VictoriaLogs is away requests are answered 503, and the same request is taken when it is back', async () => {
     const service = await serve(server.newTenant());
     await server.kill();

@@ -6,26 +6,40 @@ function open({
   held,
   metadata,
   isQueued = false,
+  isRecorded = false,
+  keepsIds = false,
 }: {
   held?: string;
   metadata?: Record<string, string | null>;
   isQueued?: boolean;
+  /** Whether the accepted delivery is. */
+  isRecorded?: boolean;
+  keepsIds?: boolean;
 }) {
   const settled: unknown[] = [];
   let owner = held;
+  const items = isRecorded ? [{ outcome: 'accepted' }] : [{ outcome: 'accepted', sender: 'anonymous' }];
   const claims = createWebhookClaims({
+    keepsIds,
     claims: {
       claim: async (_name, taskId) => {
         owner ??= taskId;
         return { state: 'won', taskId: owner };
       },
       settle: async (_name, outcome) => {
-        settled.push(outcome);
+        const { taskId, isStarted, keepsId } = outcome;
+        settled.push({ taskId, isStarted, ...(keepsId === true && { keepsId }) });
         if (!outcome.isStarted) owner = undefined;
       },
       knows: async () => isQueued,
     },
-    reader: { readDocument: async () => metadata },
+    reader: {
+      readDocument: async () => {
+        if (metadata === undefined && keepsIds) throw new RangeError('VictoriaLogs is away');
+        return metadata;
+      },
+      listDeliveries: async () => ({ items, nextCursor: null }),
+    },
   });
   return { settled, claim: (taskId: string, isOld = false) => claims.claim('name', { taskId, isOld }) };
 }
@@ -60,4 +74,44 @@ test('an older task that was refused makes room for a new one', async () => {
   const { state, taskId } = await own.claim('task-old', true);
   expect(state).toBe('won');
   expect(taskId).not.toBe('task-old');
+});
+
+test('a task whose delivery is recorded is not left, whatever other senders have recorded', async () => {
+  const metadata = { status: 'running', started_at: '2026-01-01T00:00:00.000Z' };
+  for (const isRecorded of [true, false]) {
+    const { claim } = open({ held: 'task-old', metadata, isRecorded });
+    expect(await claim('task-new')).toEqual({ state: 'taken', taskId: 'task-old', isLeft: !isRecorded });
+  }
+});
+
+test('where a task is recorded before it is queued, its claim waits while its records cannot be read', async () => {
+  const { claim, settled } = open({ held: 'task-old', keepsIds: true });
+  await expect(claim('task-new')).rejects.toThrow('VictoriaLogs is away');
+  expect(settled).toEqual([{ taskId: 'task-old', isStarted: false, keepsId: true }]);
+});
+
+test('a delivery that was taken before is named with the id and the time of the first one', async () => {
+  const notes: (string | undefined)[] = [];
+  const claims = createWebhookClaims({
+    claims: {
+      claim: async (_name, taskId, note) => {
+        notes.push(note);
+        return { state: notes.length === 1 ? 'won' : 'taken', taskId, ...(notes[0] && { note: notes[0] }) };
+      },
+      settle: async () => {},
+      knows: async () => false,
+    },
+    reader: {
+      readDocument: async () => undefined,
+      listDeliveries: async () => ({ items: [], nextCursor: null }),
+    },
+  });
+  const first = { deliveryId: 'delivery-1', atMs: 1_700_000_000_000 };
+  await claims.claim('name', { taskId: 'task-1', isOld: false, first });
+  const again = {
+    taskId: 'task-1',
+    isOld: false,
+    first: { deliveryId: 'delivery-2', atMs: 1_700_000_001_000 },
+  };
+  expect(await claims.claim('name', again)).toEqual({ state: 'taken', taskId: 'task-1', first });
 });
