@@ -28,6 +28,6 @@ function describe({ url, otlpUrl, store }: WarehouseService): string {
     row('health', `${url}/readyz`),
     row('OTLP', otlpUrl),
     row('writes to', `VictoriaLogs at ${store}`),
-    row('off', 'webhooks, streams and the feed of events: see docs/victorialogs.md'),
+    row('off', 'webhooks: see docs/victorialogs.md'),
   ].join('\n')}\n`;
 }

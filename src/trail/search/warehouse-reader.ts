@@ -1,13 +1,14 @@
-import { TasktrailError } from '../../errors.ts';
 import { checkId, checkWorkflowId } from '../../model/ids.ts';
 import { createTaskActivity } from '../../search/list/task-activity.ts';
-import { createTaskLists } from '../../search/list/task-lists.ts';
+import { createTaskLists, readItem } from '../../search/list/task-lists.ts';
+import { createTaskMatch } from '../../search/list/task-match.ts';
 import type { RecordFiles } from '../../search/record/record-files.ts';
 import { createRecordLists } from '../../search/record/record-lists.ts';
 import { createTaskFacets } from '../../search/stats/task-facets.ts';
 import { createTaskStats } from '../../search/stats/task-stats.ts';
 import type { Reader } from '../../serve/reader.ts';
 import type { VictoriaLogs } from '../../warehouse/client.ts';
+import { createRowStreams } from '../../warehouse/follow/row-streams.ts';
 import { RecordRows } from '../../warehouse/read/record-rows.ts';
 import { createRowReader } from '../../warehouse/read/row-reader.ts';
 import { TaskCatalog } from '../../warehouse/read/task-catalog.ts';
@@ -23,15 +24,23 @@ export interface WarehouseReaderOptions {
   readonly keepMs?: number;
 }
 
-/** A reader of VictoriaLogs, with the search that files have without an index. What it does not have answers `ERR_NOT_CONFIGURED`. */
+/** A reader of VictoriaLogs, with the search that files have without an index. */
 export function warehouseReader({ logs, now = Date.now, keepMs }: WarehouseReaderOptions): Reader {
   const views = new TaskViews(logs, now, keepMs);
   const workflows = new WorkflowCatalog(logs, now);
-  const files = createTaskRows({ logs, views, catalog: new TaskCatalog(logs, views), workflows });
+  const catalog = new TaskCatalog(logs, views);
+  const files = createTaskRows({ logs, views, catalog, workflows });
   const activityOf = createTaskActivity(files, now);
+  const listTasks = createTaskLists({ files, now });
+  const search = {
+    list: listTasks,
+    item: (taskId: string) => readItem(files, taskId),
+    match: createTaskMatch(files, now),
+  };
+  const live = createRowStreams({ logs, views, catalog, workflows, search, now });
   return {
     ...createRowReader({ logs, views }),
-    listTasks: createTaskLists({ files, now }),
+    listTasks,
     activityOf: (metadata) => {
       checkId('task id', metadata.task_id);
       return activityOf(metadata);
@@ -40,11 +49,7 @@ export function warehouseReader({ logs, now = Date.now, keepMs }: WarehouseReade
     countTasks: createTaskStats({ files, now }),
     ...createRecordLists({ files: recordFiles(new RecordRows(logs, workflows)), now }),
     readWorkflow: (workflowId) => workflows.read(checkWorkflowId(workflowId)),
-    readFeed: absent('the feed of events'),
-    followTask: absent('the stream of a task'),
-    followTasks: absent('the stream of tasks'),
-    followWorkflow: absent('the stream of a workflow'),
-    followFeed: absent('the stream of events'),
+    ...live,
   };
 }
 
@@ -58,12 +63,5 @@ function recordFiles(rows: RecordRows): RecordFiles {
     read: async () => undefined,
     item: (kind, ref) => rows.item(kind, ref),
     scan: (kind, scan) => rows.scan(kind, scan),
-  };
-}
-
-function absent(what: string): () => Promise<never> {
-  return async () => {
-    const why = 'VictoriaLogs keeps the records of this server, and this is not built over it yet';
-    throw new TasktrailError('ERR_NOT_CONFIGURED', `${what} is not available: ${why} (docs/victorialogs.md)`);
   };
 }
