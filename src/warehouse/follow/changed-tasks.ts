@@ -171,6 +171,7 @@ export class ChangedTasks implements ListChanges {
     const run = this.#run;
     const startMs = performance.now();
     try {
+      await this.#logs.makeVisible();
       await this.#look(isFirst);
     } catch (error) {
       // It is away: what changes meanwhile is found by the next look.

@@ -83,6 +83,7 @@ export class RowPoll {
     const startMs = performance.now();
     let waitMs = LOOK_MS;
     try {
+      await this.#logs.makeVisible();
       await this.#look();
       waitMs = Math.max(LOOK_MS, performance.now() - startMs);
       if (this.#hasFailed) for (const { rows } of this.#followed.values()) rows.signal.wake();
