@@ -42,7 +42,6 @@ function describe({ config, url, otlpUrl, store }: WarehouseService): string {
     row('OTLP', otlpUrl),
     ...queue,
     row('writes to', `VictoriaLogs at ${store}`),
-    row('off', 'streams and the feed of events: see docs/victorialogs.md'),
   ].join('\n')}\n`;
 }
 

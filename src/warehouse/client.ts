@@ -21,6 +21,12 @@ export class PartAwayError extends TasktrailError {}
 const INSERT_MS = 15_000;
 const SILENCE_MS = 35_000;
 
+/** Between two requests that make lines visible: with readers at three services eight a second, which is little work. */
+const FLUSH_MS = 400;
+
+/** After a refusal: by a proxy that does not lead there, or with `-forceFlushAuthKey`. */
+const FLUSH_AGAIN_MS = 60_000;
+
 /** Longest row of an answer: rows are written up to 256 KiB, and their text is escaped once more. */
 const ROW_CHARS_MAX = 1_048_576;
 
@@ -39,11 +45,14 @@ export class VictoriaLogs {
   readonly #insertMs: number;
   readonly #silenceMs: number;
   readonly #isPartial: boolean;
+  readonly #mayFlush: boolean;
+  #flushAtMs = 0;
 
   /** `address`: as `StoreAddress`. */
   constructor(address: string, options: VictoriaLogsOptions = {}) {
     const { insertMs = INSERT_MS, silenceMs = SILENCE_MS, isPartial = false } = options;
-    const { url, headers } = readStoreAddress(address);
+    const { url, headers, mayFlush } = readStoreAddress(address);
+    this.#mayFlush = mayFlush;
     this.#url = url;
     this.name = url.origin + (url.pathname === '/' ? '' : url.pathname);
     this.#headers = headers;
@@ -75,6 +84,22 @@ export class VictoriaLogs {
       await response.arrayBuffer();
     } catch (error) {
       throw this.#unavailable(`the answer broke off: ${messageOf(error)}`, error);
+    }
+  }
+
+  /**
+   * Makes what was accepted before visible, which takes up to a second otherwise, unless that was done shortly before. Never
+   * rejects: without it lines are visible later.
+   */
+  async makeVisible(): Promise<void> {
+    if (!this.#mayFlush || performance.now() < this.#flushAtMs) return;
+    this.#flushAtMs = performance.now() + FLUSH_MS;
+    try {
+      const url = this.#at('internal/force_flush');
+      const signal = AbortSignal.timeout(this.#insertMs);
+      await (await this.#fetch(url, { headers: this.#headers, signal })).arrayBuffer();
+    } catch {
+      this.#flushAtMs = performance.now() + FLUSH_AGAIN_MS;
     }
   }
 

@@ -42,7 +42,8 @@ export interface ReadLine {
 const PART_UNITS = 49_152;
 
 /** Fields that `readLines` needs. */
-export const LINE_FIELDS = '_time, kind, unit, id, at, sender, part, parts, reported, name, _msg';
+export const LINE_FIELDS =
+  '_time, kind, unit, id, at, sender, run, seq, part, parts, reported, logged, name, _msg';
 
 /** The rows of a line, one JSON object each, with their newlines. */
 export function rowsOf(line: NewLine, arrivedNs: string): string {
@@ -121,7 +122,8 @@ export class LineCollector {
   }
 }
 
-function lineOf(rows: readonly Row[]): ReadLine {
+/** Of the rows of one line that came at one time. */
+export function lineOf(rows: readonly Row[]): ReadLine {
   const [first = {}] = rows;
   const count = Number(first.parts);
   const parts: (string | undefined)[] = Array.from({ length: count }, () => undefined);

@@ -5,6 +5,8 @@ export interface StoreAddress {
   readonly url: URL;
   /** Of each request. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Whether it may be asked to make lines visible at once. */
+  readonly mayFlush: boolean;
 }
 
 const SCHEMES: Readonly<Record<string, string>> = {
@@ -19,7 +21,7 @@ const PORT = '9428';
 const TENANT = /^(\d{1,9})(?::(\d{1,9}))?$/;
 
 /**
- * Reads `victorialogs://host:port`, or `victorialogs+https://user:password@host/path?tenant=<account>:<project>`. Throws
+ * Reads `victorialogs://host:port`, or `victorialogs+https://user:password@host/path?tenant=<account>:<project>&flush=false`. Throws
  * `ERR_CONFIG_INVALID` without the password in the message.
  */
 export function readStoreAddress(address: string): StoreAddress {
@@ -29,12 +31,16 @@ export function readStoreAddress(address: string): StoreAddress {
   const { host, port, pathname, username, password, searchParams, hash } = parsed;
   const [tenant, ...more] = searchParams.getAll('tenant');
   const [, account, project = '0'] = TENANT.exec(tenant ?? '') ?? [];
-  const isKnown = [...searchParams.keys()].every((name) => name === 'tenant') && hash === '';
-  if (!isKnown || more.length > 0 || (tenant !== undefined && account === undefined)) throw invalid(address);
+  const [flush = 'true', ...moreFlush] = searchParams.getAll('flush');
+  const isKnown = [...searchParams.keys()].every((name) => name === 'tenant' || name === 'flush');
+  const isOnce = more.length === 0 && moreFlush.length === 0 && hash === '';
+  const isTenantWrong = tenant !== undefined && account === undefined;
+  if (!isKnown || !isOnce || isTenantWrong || !['true', 'false'].includes(flush)) throw invalid(address);
   const withPort = port === '' && scheme === 'http' ? `${host}:${PORT}` : host;
   const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
   return {
     url: new URL(`${scheme}://${withPort}${pathname}`),
+    mayFlush: flush === 'true',
     headers: {
       ...(credentials !== ':' && { Authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }),
       ...(account !== undefined && { AccountID: account, ProjectID: project }),

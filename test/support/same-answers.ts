@@ -1,6 +1,8 @@
 import { expect } from 'vitest';
-import type { Got } from '../serve/log-server.ts';
+import { ask, type Got } from '../serve/log-server.ts';
+import { SseClient } from './sse.ts';
 import type { TwoStores } from './two-stores.ts';
+import { until } from './until.ts';
 
 /** All answers about a task. */
 export async function expectSameTask(stores: TwoStores, id: string): Promise<void> {
@@ -74,6 +76,46 @@ export async function expectSameLists(stores: TwoStores): Promise<void> {
 export async function expectSame(stores: TwoStores, path: string): Promise<void> {
   const [files, rows] = await stores.get(path);
   expect(shown(path, rows)).toEqual(shown(path, files));
+}
+
+/** The events of a stream until it ends, or until it has been quiet, without their ids: places are each store's own. */
+export async function expectSameEvents(stores: TwoStores, path: string): Promise<void> {
+  const [files, rows] = await Promise.all(stores.ports.map((port) => eventsOf(port, path)));
+  expect(rows).toEqual(files);
+}
+
+const QUIET_MS = 1_500;
+
+async function eventsOf(port: number, path: string): Promise<unknown> {
+  const client = await SseClient.open(port, path);
+  let seen = -1;
+  while (!client.isEnded && seen !== client.text.length) {
+    seen = client.text.length;
+    await until(() => client.isEnded, 'the end of the stream', QUIET_MS).catch(() => undefined);
+  }
+  client.close();
+  return {
+    ...{ path, status: client.status, type: client.headers['content-type'], isEnded: client.isEnded },
+    sent: client.sent.map(({ event, data, id }) => ({ event, data, hasId: id !== undefined })),
+  };
+}
+
+/** The pages of a feed to its end. */
+export async function expectSameFeed(stores: TwoStores, path: string): Promise<void> {
+  const [files, rows] = await Promise.all(stores.ports.map((port) => feedOf(port, path)));
+  expect(rows).toEqual(files);
+}
+
+async function feedOf(port: number, path: string): Promise<readonly unknown[]> {
+  const items: unknown[] = [];
+  for (let after = ''; ; ) {
+    const { status, json } = await ask(port, after === '' ? path : `${path}&after=${after}`);
+    expect(status).toBe(200);
+    const page = json() as { items: unknown[]; next_cursor: string };
+    items.push(...page.items);
+    if (page.next_cursor === after) return items;
+    after = page.next_cursor;
+  }
 }
 
 const HEADERS = /^(?:content-type|content-length|link|task-logs-.*|cache-control)$/;

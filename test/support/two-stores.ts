@@ -27,6 +27,8 @@ export interface TwoStores {
   /** Sends an OTLP request to a receiver of each, and demands the same answer. */
   post(path: string, body: Buffer | string, type: string, token?: string): Promise<void>;
   pass(ms: number): Promise<void>;
+  /** Of REST over both. */
+  readonly ports: readonly number[];
   /** The answers of both. */
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<readonly [files: Got, rows: Got]>;
 }
@@ -82,6 +84,7 @@ export async function twoStores(server: VictoriaLogsServer): Promise<TwoStores> 
       await server.flush();
     },
     pass: (ms) => files.pass(ms),
+    ports,
     get: async (path, headers = {}) => {
       const [one, other] = await Promise.all(ports.map((port) => ask(port, path, { headers })));
       if (one === undefined || other === undefined) throw new Error('no answer');

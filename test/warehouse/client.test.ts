@@ -107,3 +107,27 @@ test('rows are sent as what VictoriaLogs reads as rows: another type would lose 
     'application/stream+json',
   ]);
 });
+
+test.each([
+  ['it takes that', 200, true],
+  ['it refuses', 403, false],
+])('lines are made visible from time to time where %s', async (_, status, isRepeated) => {
+  let asked = 0;
+  const logs = await answering((req, res) => {
+    if (req.url === '/internal/force_flush') asked += 1;
+    res.writeHead(status).end();
+  });
+  for (let times = 0; times < 60; times += 1) {
+    await logs.makeVisible();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  expect(asked > 1).toBe(isRepeated);
+  expect(asked).toBeLessThan(60);
+});
+
+test('lines are not made visible where the address says so', async () => {
+  const port = await listen(createServer((_req, res) => res.destroy()));
+  await expect(
+    new VictoriaLogs(`victorialogs://127.0.0.1:${port}?flush=false`).makeVisible(),
+  ).resolves.toBeUndefined();
+});

@@ -7,7 +7,7 @@ test.each([
   ['victorialogs://[::1]', 'http://[::1]:9428/'],
   ['victorialogs+https://logs.example.com/vl', 'https://logs.example.com/vl'],
 ])('%s is %s', (address, url) => {
-  expect(readStoreAddress(address)).toEqual({ url: new URL(url), headers: {} });
+  expect(readStoreAddress(address)).toEqual({ url: new URL(url), headers: {}, mayFlush: true });
 });
 
 test('user, password and tenant become headers', () => {
@@ -24,6 +24,11 @@ test('user, password and tenant become headers', () => {
   });
 });
 
+test('the address says whether lines may be made visible at once', () => {
+  expect(readStoreAddress('victorialogs://logs?flush=false')).toMatchObject({ mayFlush: false, headers: {} });
+  expect(readStoreAddress('victorialogs://logs?tenant=1&flush=true')).toMatchObject({ mayFlush: true });
+});
+
 test.each([
   'http://logs:9428',
   'victorialogs:',
@@ -31,6 +36,8 @@ test.each([
   'victorialogs://logs?tenant=a',
   'victorialogs://logs?tenant=1&tenant=2',
   'victorialogs://logs?retention=1',
+  'victorialogs://logs?flush=no',
+  'victorialogs://logs?flush=true&flush=false',
   'victorialogs://me:hidden@logs#x',
   'no address',
 ])('%s is refused, without its password', (address) => {

@@ -9,6 +9,8 @@ import { DAY_FILE, OWN_NAMES } from '../layout.ts';
 import { isOwnFolder, openStored } from '../stored-file.ts';
 import { levelsOf } from '../workflow-place.ts';
 import { readDayFiles } from './folder-entries.ts';
+import type { Watch } from './follow/change-signal.ts';
+import { FolderWatch } from './follow/folder-watch.ts';
 
 /** Bytes read for one page: a thousand events of usual size, parsed in some hundredths of a second. */
 const SCAN_BYTES_MAX = 4 * 1_048_576;
@@ -37,7 +39,7 @@ export function createFeedReader(workflowDir: string): FeedReader {
     return isOwn ? await readDayFiles({ path: dir, what: 'the feed' }) : [];
   };
   return {
-    dir,
+    watch: () => new FolderWatch(dir),
     read: async (query) => {
       const after = query.after === undefined ? START : decodeCursor(query.after);
       const files = await filesNow();
@@ -50,7 +52,8 @@ export function createFeedReader(workflowDir: string): FeedReader {
 }
 
 export interface FeedReader {
-  readonly dir: string;
+  /** Changes when events may have been added. */
+  watch(): Watch;
   read(query: FeedQuery): Promise<PlacedFeedPage>;
   /** The cursor behind the last event. */
   end(): Promise<string>;

@@ -33,8 +33,10 @@ import {
 import { WorkflowPlaces } from '../workflow-place.ts';
 import { createDeliveryList } from './deliveries/delivery-list.ts';
 import { createFeedReader } from './feed-reader.ts';
+import { FollowedList } from './follow/followed-list.ts';
 import { type ListSearch, searchOf } from './follow/list-search.ts';
 import { Streams } from './follow/streams.ts';
+import { createTaskStreams } from './follow/task-streams.ts';
 import { SentCopies } from './sent-copies.ts';
 import { spanItems } from './span-item.ts';
 import { createTaskListing, type TaskListing } from './task-list.ts';
@@ -100,7 +102,11 @@ export function createReader(logDir: string, options: ReaderOptions = {}): LogRe
   const feed = createFeedReader(workflowDir);
   const find = (workflowId: string): Promise<StoredWorkflow | undefined> =>
     readWorkflow(places, workflowId, expectsUploads);
-  const streams = new Streams({ logDir, indexes, listing, search, feed, readWorkflow: find });
+  const streams = new Streams({
+    ...{ search, feed, readWorkflow: find },
+    tasks: createTaskStreams(logDir, indexes),
+    list: new FollowedList(logDir, listing, search),
+  });
   return {
     hasTask: (taskId) => hasTaskDir(logDir, taskId),
     readDocument: (taskId, document) => readTaskDocument(logDir, taskId, DOCUMENTS[document]),

@@ -1,13 +1,14 @@
-import { TasktrailError } from '../../errors.ts';
 import { checkId, checkWorkflowId } from '../../model/ids.ts';
 import { createTaskActivity } from '../../search/list/task-activity.ts';
-import { createTaskLists } from '../../search/list/task-lists.ts';
+import { createTaskLists, readItem } from '../../search/list/task-lists.ts';
+import { createTaskMatch } from '../../search/list/task-match.ts';
 import type { RecordFiles } from '../../search/record/record-files.ts';
 import { createRecordLists } from '../../search/record/record-lists.ts';
 import type { TaskFiles } from '../../search/searched-files.ts';
 import { createTaskFacets } from '../../search/stats/task-facets.ts';
 import { createTaskStats } from '../../search/stats/task-stats.ts';
 import { VictoriaLogs } from '../../warehouse/client.ts';
+import { createRowStreams } from '../../warehouse/follow/row-streams.ts';
 import { RecordRows } from '../../warehouse/read/record-rows.ts';
 import { createRowReader } from '../../warehouse/read/row-reader.ts';
 import { TaskCatalog } from '../../warehouse/read/task-catalog.ts';
@@ -31,7 +32,7 @@ export interface WarehouseReaderOptions {
 /** Tasks of a page that are read at the same time: they share their queries. */
 const READS = 64;
 
-/** A reader of VictoriaLogs, with the search that files have without an index. What it does not have answers `ERR_NOT_CONFIGURED`. */
+/** A reader of VictoriaLogs, with the same search as files. */
 export function warehouseReader({
   logs,
   now = Date.now,
@@ -40,19 +41,27 @@ export function warehouseReader({
 }: WarehouseReaderOptions): CountingReader {
   const views = new TaskViews(logs, now, keepMs);
   const workflows = new WorkflowCatalog(logs, now);
-  const files = createTaskRows({ logs, views, catalog: new TaskCatalog(logs, views), workflows });
+  const catalog = new TaskCatalog(logs, views);
+  const files = createTaskRows({ logs, views, catalog, workflows });
   const activityOf = createTaskActivity(files, now);
+  const listTasks = createTaskLists({
+    ...{ files, now, reads: READS },
+    askIndex: async (request) => {
+      const { sort, search } = request;
+      // A page is read from its place, and starts no index. A filter that matches few would read all tasks.
+      const isPage = sort === 'created' && search.fields.length === 0 && search.terms.length === 0;
+      return isPage ? undefined : index?.list(request);
+    },
+  });
+  const search = {
+    list: listTasks,
+    item: (taskId: string) => readItem(files, taskId),
+    match: createTaskMatch(files, now),
+  };
+  const live = createRowStreams({ logs, views, catalog, workflows, search, now });
   return {
     ...createRowReader({ logs, views }),
-    listTasks: createTaskLists({
-      ...{ files, now, reads: READS },
-      askIndex: async (request) => {
-        const { sort, search } = request;
-        // A page is read from its place, and starts no index. A filter that matches few would read all tasks.
-        const isPage = sort === 'created' && search.fields.length === 0 && search.terms.length === 0;
-        return isPage ? undefined : index?.list(request);
-      },
-    }),
+    listTasks,
     activityOf: (metadata) => {
       checkId('task id', metadata.task_id);
       return activityOf(metadata);
@@ -61,11 +70,7 @@ export function warehouseReader({
     countTasks: createTaskStats({ files, now, askIndex: async (request) => index?.stats(request) }),
     ...createRecordLists({ files: recordFiles(new RecordRows(logs, workflows)), now }),
     readWorkflow: (workflowId) => workflows.read(checkWorkflowId(workflowId)),
-    readFeed: absent('the feed of events'),
-    followTask: absent('the stream of a task'),
-    followTasks: absent('the stream of tasks'),
-    followWorkflow: absent('the stream of a workflow'),
-    followFeed: absent('the stream of events'),
+    ...live,
   };
 }
 
@@ -105,12 +110,5 @@ function recordFiles(rows: RecordRows): RecordFiles {
     read: async () => undefined,
     item: (kind, ref) => rows.item(kind, ref),
     scan: (kind, scan) => rows.scan(kind, scan),
-  };
-}
-
-function absent(what: string): () => Promise<never> {
-  return async () => {
-    const why = 'VictoriaLogs keeps the records of this server, and this is not built over it yet';
-    throw new TasktrailError('ERR_NOT_CONFIGURED', `${what} is not available: ${why} (docs/victorialogs.md)`);
   };
 }

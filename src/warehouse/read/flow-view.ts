@@ -20,6 +20,8 @@ export interface FlowLine extends Place {
   /** As it was given. */
   readonly name: string;
   readonly text: string;
+  /** The line itself, with the fields of its first row. */
+  readonly line: ReadLine;
 }
 
 export interface PageQuery {
@@ -190,11 +192,17 @@ export class FlowView {
     return collector.lines().flatMap((line) => this.#lineOf(line));
   }
 
-  #lineOf({ at, id, row, text }: ReadLine): readonly FlowLine[] {
-    if (text === undefined) return [];
-    const name = this.#names.get(keyOf(row));
-    const named = name === undefined ? text : `${text.slice(0, -1)},"tool_name":${JSON.stringify(name)}}`;
-    return [{ at, id: row.id ?? '', name: id, text: named }];
+  /** The text of a line; undefined for one of which a part is missing, or that another line stands for. */
+  textOf({ row, text }: ReadLine): string | undefined {
+    const key = keyOf(row);
+    if (text === undefined || this.#dropped.has(key)) return undefined;
+    const name = this.#names.get(key);
+    return name === undefined ? text : `${text.slice(0, -1)},"tool_name":${JSON.stringify(name)}}`;
+  }
+
+  #lineOf(line: ReadLine): readonly FlowLine[] {
+    const text = this.textOf(line);
+    return text === undefined ? [] : [{ at: line.at, id: line.row.id ?? '', name: line.id, text, line }];
   }
 }
 

@@ -32,6 +32,8 @@ const ID_CHARS_MAX = 8_192;
 export interface TaskView {
   readonly summary: TaskSummary;
   readonly facts: readonly FactLine[];
+  /** When the end came that counts, in milliseconds. Undefined: the task is not over. */
+  readonly endedMs: number | undefined;
   /** Undefined for a document that the task does not have. */
   document(name: TaskDocument): JsonObject | undefined;
 }
@@ -62,6 +64,11 @@ export class TaskViews {
   read(taskId: string): Promise<TaskView | undefined> {
     const known = this.#views.get(taskId);
     if (known !== undefined && performance.now() - known.atMs < this.#keepMs) return known.view;
+    return this.readNow(taskId);
+  }
+
+  /** As it is now, also when it was read before. */
+  readNow(taskId: string): Promise<TaskView | undefined> {
     const view = this.#gather(taskId);
     this.#views.set(taskId, { atMs: performance.now(), view });
     view.catch(() => this.#views.delete(taskId));
@@ -159,13 +166,15 @@ function viewOf({ id, summary, lines, spans, nowMs }: TaskRowSet): TaskView {
     fold.claim();
     telemetry.claim();
   }
+  const endedMs = fold.isTerminal ? endOf(facts) : undefined;
   const documents = foldedDocuments({
     ...{ fold, telemetry, firstTimestamp: summary.firstTimestamp, owner: summary.owner, droppedSpans: 0 },
-    isSettled: fold.isTerminal && isSettled(facts, summary, nowMs),
+    isSettled: endedMs !== undefined && isSettled(endedMs, summary, nowMs),
   });
   return {
     summary,
     facts: facts.map(({ fact }) => fact),
+    endedMs,
     document: (name) => storedForm(documents[NAMES[name]]),
   };
 }
@@ -198,12 +207,16 @@ interface Arrived {
   readonly arrived: string;
 }
 
-/** As `SettlingClock` says it of files, by the times at which the lines came. */
-function isSettled(facts: readonly Arrived[], { latest }: TaskSummary, nowMs: number): boolean {
+/** When the first end of the newest attempt that has ended came. */
+function endOf(facts: readonly Arrived[]): number {
   const ends = facts.filter(({ fact }) => fact.event === EVENT.result);
   const attempt = Math.max(...ends.map(({ fact }) => fact.attempt));
   const last = ends.filter(({ fact }) => fact.attempt === attempt);
-  const endedMs = Math.min(...last.map(({ arrived }) => Date.parse(arrived)));
+  return Math.min(...last.map(({ arrived }) => Date.parse(arrived)));
+}
+
+/** As `SettlingClock` says it of files, by the times at which the lines came. */
+function isSettled(endedMs: number, { latest }: TaskSummary, nowMs: number): boolean {
   return nowMs - endedMs >= LOST_SPAN_MS && nowMs - Date.parse(latest) >= SETTLE_MS;
 }
 

@@ -22,6 +22,9 @@ const SUMMARIES_MAX = 20_000;
 /** Late events make one new revision when nothing has come for so long, as of files. */
 const SETTLE_MS = 2_000;
 
+/** What was stored before the end is visible so long after it. */
+const QUIET_MS = 2_500;
+
 /** A workflow with the times at which its events came. */
 interface Folded {
   readonly fold: WorkflowFold;
@@ -62,6 +65,15 @@ export class WorkflowCatalog {
       upload: undefined,
       waitsFor: waitOf(folded.fold),
     };
+  }
+
+  /** As `read`, without a document while events of another service may still become visible. */
+  async readQuiet(id: string): Promise<StoredWorkflow | undefined> {
+    const read = await this.read(id);
+    if (read?.document === undefined) return read;
+    const [row] = await this.#logs.rows(`${rowsOfUnit(['event'], id)} | stats max(_time) latest`);
+    const isQuiet = this.#now() - Date.parse(row?.latest ?? '') >= QUIET_MS;
+    return isQuiet ? read : { ...read, document: undefined };
   }
 
   /** All workflows, in no order. Reads only those that have changed since the last call. */

@@ -26,6 +26,7 @@ import { isTurnOver, nextTurn } from '../../system/turns.ts';
 import { ArrivalClock } from '../arrival.ts';
 import type { VictoriaLogs } from '../client.ts';
 import { type NewLine, placeOf, rowsOf } from '../rows.ts';
+import { LineRuns } from './line-runs.ts';
 import { deliveryLine, nameOf, taskLine, workflowLine } from './new-lines.ts';
 import { type RefusedLine, Standings } from './standings.ts';
 import { TaskMarks } from './task-marks.ts';
@@ -76,6 +77,7 @@ export class RowSink {
   readonly #notes: SenderNotes;
   readonly #standings: Standings;
   readonly #marks: TaskMarks;
+  readonly #runs = new LineRuns();
   readonly #keys = new LRUCache<string, SplitKeys>({ max: OPEN_KEYS_MAX });
 
   constructor({ logs, books, now = Date.now, log }: RowSinkOptions) {
@@ -267,15 +269,23 @@ export class RowSink {
   }
 
   async #insert(lines: readonly NewLine[]): Promise<void> {
-    let text = '';
-    for (const [index, line] of lines.entries()) {
-      text += rowsOf(line, this.#clock.next());
-      if (index % STEP_LINES === 0 && isTurnOver()) await nextTurn();
-      if (text.length < REQUEST_CHARS_MAX) continue;
-      await this.#logs.insert(text);
-      text = '';
+    try {
+      let text = '';
+      for (const [index, line] of lines.entries()) {
+        text += rowsOf(
+          { ...line, fields: { ...line.fields, ...this.#runs.numberOf(line) } },
+          this.#clock.next(),
+        );
+        if (index % STEP_LINES === 0 && isTurnOver()) await nextTurn();
+        if (text.length < REQUEST_CHARS_MAX) continue;
+        await this.#logs.insert(text);
+        text = '';
+      }
+      if (text !== '') await this.#logs.insert(text);
+    } catch (error) {
+      this.#runs.restart();
+      throw error;
     }
-    if (text !== '') await this.#logs.insert(text);
   }
 }
 

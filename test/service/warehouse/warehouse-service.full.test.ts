@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { afterTest } from '../../support/current-test.ts';
 import { tempDir } from '../../support/log-dir.ts';
 import { ServiceProcess } from '../../support/service-process.ts';
+import { SseClient } from '../../support/sse.ts';
 import { until } from '../../support/until.ts';
 import { findVictoriaLogs, startVictoriaLogs, type VictoriaLogsServer } from '../../support/victoria-logs.ts';
 
@@ -43,9 +44,34 @@ describe.skipIf('missing' in tool)('tasktrail serve --store', () => {
     }
   });
 
+  test('a client whose service is killed goes on at another one, and gets each line once', async () => {
+    const store = server.newTenant();
+    const [one, other] = [await serve(store), await serve(store)];
+    const path = '/api/tasks/task-moved/stream';
+    const count = (clients: readonly SseClient[]): number =>
+      clients.reduce((sum, client) => sum + client.of('line').length, 0);
+    for (let second = 0; second < 3; second += 1)
+      await send(one.otlpUrl, output('task-moved', `line ${second}`, second));
+    await server.flush();
+    const first = await SseClient.open(portOf(one), path);
+    await until(() => count([first]) === 3, 'what is there');
+    await send(other.otlpUrl, output('task-moved', 'line 3', 3));
+    await until(() => count([first]) === 4, 'what comes');
+    // Not seen by the client, and stored by the service that is killed.
+    await send(one.otlpUrl, output('task-moved', 'line 4', 4));
+    one.child.kill('SIGKILL');
+    await until(() => first.isEnded, 'the end of the connection');
+    const again = await SseClient.open(portOf(other), path, { 'Last-Event-ID': first.lastId });
+    await send(other.otlpUrl, output('task-moved', 'line 4', 4));
+    await send(other.otlpUrl, output('task-moved', 'line 5', 5));
+    await until(() => count([first, again]) >= 6, 'all lines');
+    const contents = [first, again].flatMap((client) => client.of('line').map(({ content }) => content));
+    expect(contents.sort()).toEqual([0, 1, 2, 3, 4, 5].map((number) => `line ${number}`));
+  });
+
   test('what is not built says so, with a status that is no success', async () => {
     const service = await serve(server.newTenant());
-    const paths = ['/api/events', '/api/stream?task=t', '/api/events/stream', '/webhooks/github'];
+    const paths = ['/webhooks/github'];
     for (const path of paths) {
       const answer = await fetch(pageOf(service) + path);
       expect([path, answer.status, await answer.json()]).toMatchObject([
@@ -115,6 +141,10 @@ describe.skipIf('missing' in tool)('tasktrail serve --store', () => {
 
 function pageOf({ stdout }: ServiceProcess): string {
   return /page +(http:\S+)\//.exec(stdout)?.[1] ?? '';
+}
+
+function portOf(service: ServiceProcess): number {
+  return Number(new URL(pageOf(service)).port);
 }
 
 async function lines(service: ServiceProcess, task = 'task-shared'): Promise<readonly string[]> {

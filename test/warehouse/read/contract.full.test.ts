@@ -5,7 +5,13 @@ import { keyValuesFromPlain, type ReceivedLog, type TelemetryBatch } from '../..
 import { ANONYMOUS, type Sender, TRAIL } from '../../../src/model/sender.ts';
 import { GOLDEN_CASES } from '../../store/golden-cases.ts';
 import { eventId, log, outputLog, span, spanId } from '../../support/records.ts';
-import { expectSame, expectSameLists, expectSameTask } from '../../support/same-answers.ts';
+import {
+  expectSame,
+  expectSameEvents,
+  expectSameFeed,
+  expectSameLists,
+  expectSameTask,
+} from '../../support/same-answers.ts';
 import { twoStores } from '../../support/two-stores.ts';
 import { findVictoriaLogs, startVictoriaLogs, type VictoriaLogsServer } from '../../support/victoria-logs.ts';
 
@@ -31,6 +37,45 @@ describe.skipIf('missing' in tool)('REST over VictoriaLogs', () => {
     await expectSameTask(stores, 'task-1');
     await expectSameLists(stores);
   });
+
+  test.each(GOLDEN_CASES)(
+    'streams and the feed bring the same events as over files: %s',
+    async (_, batches) => {
+      const stores = await twoStores(server);
+      for (const batch of batches()) await stores.ingest(batch);
+      for (let times = 0; times < 3; times += 1) await stores.pass(SETTLED_MS);
+      for (const task of await listed(stores, '/tasks', 'task_id')) {
+        await expectSameEvents(stores, `/tasks/${task}/stream`);
+        await expectSameEvents(stores, `/tasks/${task}/stream?after=now`);
+      }
+      for (const id of await listed(stores, '/workflows', 'workflow_id'))
+        await expectSameEvents(stores, `/workflows/${id}/stream`);
+      await expectSameEvents(stores, '/stream?limit=3');
+      await expectSameEvents(stores, '/stream?list=true&task=task-1&status=completed');
+      await expectSameEvents(stores, '/events/stream');
+      for (const query of ['', '&type=phase_start', '&type=workflow_complete'])
+        for (const limit of [1, 2, 100]) await expectSameFeed(stores, `/events?limit=${limit}${query}`);
+      const wrong = [
+        '/events?after=nothing',
+        '/events?limit=0',
+        '/events/stream?after=nothing',
+        '/tasks/task-9/stream',
+      ];
+      const more = [
+        '/tasks/task-1/stream?after=l0',
+        '/stream?task=task-1&after=0',
+        '/stream?task=task-9',
+        '/stream?after=x',
+      ];
+      for (const path of [
+        ...wrong,
+        ...more,
+        '/workflows/no-such/stream',
+        '/workflows/no-such/stream?after=1',
+      ])
+        await expectSame(stores, path);
+    },
+  );
 
   test('records that come twice, late, in any order and after the end make the same answers', async () => {
     const stores = await twoStores(server);
@@ -207,6 +252,16 @@ describe.skipIf('missing' in tool)('REST over VictoriaLogs', () => {
     }
   });
 });
+
+/** The ids of a list, of files. */
+async function listed(
+  stores: Awaited<ReturnType<typeof twoStores>>,
+  path: string,
+  name: string,
+): Promise<readonly string[]> {
+  const [{ json }] = await stores.get(path);
+  return (json() as { items: Record<string, string>[] }).items.map((item) => item[name] ?? '');
+}
 
 async function expectSamePages(stores: Awaited<ReturnType<typeof twoStores>>, list: string): Promise<void> {
   let cursor = '';

@@ -1,3 +1,11 @@
+/** Counts changes for readers. */
+export interface Watch {
+  readonly version: number;
+  /** Resolves when the version is another one than this, and when the signal is aborted. */
+  changed(seen: number, signal: AbortSignal): Promise<void>;
+  close(): void;
+}
+
 /** Counts changes, and wakes those who wait for the next one. */
 export class ChangeSignal {
   #version = 0;

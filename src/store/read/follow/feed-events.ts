@@ -1,7 +1,7 @@
 import { TasktrailError } from '../../../errors.ts';
 import type { StreamEvent } from '../../../model/event-stream.ts';
 import type { FeedReader, PlacedFeedPage } from '../feed-reader.ts';
-import { FolderWatch } from './folder-watch.ts';
+import type { Watch } from './change-signal.ts';
 import type { StreamPart } from './tasks-stream.ts';
 
 /** Events of one reading. */
@@ -26,16 +26,16 @@ export class FollowedFeed {
   readonly #reader: FeedReader;
   readonly #pages = new Map<string, FeedPiece>();
   readonly #reading = new Map<string, Promise<FeedPiece>>();
-  #watch: FolderWatch | undefined;
+  #watch: Watch | undefined;
   #readers = 0;
 
   constructor(reader: FeedReader) {
     this.#reader = reader;
   }
 
-  enter(): FolderWatch {
+  enter(): Watch {
     this.#readers += 1;
-    this.#watch ??= new FolderWatch(this.#reader.dir);
+    this.#watch ??= this.#reader.watch();
     return this.#watch;
   }
 
@@ -79,7 +79,7 @@ function pieceOf({ items, cursors, nextCursor }: PlacedFeedPage): FeedPiece {
 export class FeedEvents implements StreamPart {
   readonly taskId: string | undefined = undefined;
   readonly #feed: FollowedFeed;
-  readonly #watch: FolderWatch;
+  readonly #watch: Watch;
   readonly #type: string | undefined;
   #after: string;
   #isLeft = false;

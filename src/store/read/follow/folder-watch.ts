@@ -2,7 +2,7 @@ import { type FSWatcher, watch } from 'node:fs';
 import { basename } from 'node:path';
 import { lstatIfPresent } from '../../../system/files/optional-files.ts';
 import { gzipPath } from '../../compress.ts';
-import { ChangeSignal } from './change-signal.ts';
+import { ChangeSignal, type Watch } from './change-signal.ts';
 
 /** Changes within this time are one: a store that writes four files wakes its readers once. */
 const GATHER_MS = 5;
@@ -12,7 +12,7 @@ const POLL_MS = 1_000;
 const POLL_UNREPORTED_MS = 150;
 
 /** Counts the changes in a folder, and wakes those who wait for the next one. */
-export class FolderWatch {
+export class FolderWatch implements Watch {
   readonly #folder: string;
   readonly #paths: readonly string[] | undefined;
   readonly #names: readonly string[] | undefined;

@@ -4,7 +4,7 @@ import { isTerminal } from '../../../model/documents.ts';
 import { isPathSafeId } from '../../../model/ids.ts';
 import type { TaskListing, TaskState } from '../task-list.ts';
 import { ChangeSignal } from './change-signal.ts';
-import type { ListSearch } from './list-search.ts';
+import { type ListChanges, type ListSearch, shared } from './list-search.ts';
 
 /** Between two looks at the tasks that run or have just changed: at least this, and five times what a look takes. */
 const LOOK_MS = 200;
@@ -36,7 +36,7 @@ const QUERIES_MAX = 100;
 const MATCHES_MAX = 1_000;
 
 /** The changes of all tasks of a directory, found once for all readers of the list. */
-export class FollowedList {
+export class FollowedList implements ListChanges {
   readonly #listing: TaskListing;
   readonly #search: ListSearch;
   readonly #logDir: string;
@@ -124,8 +124,8 @@ export class FollowedList {
     return ms >= this.#removalsSinceMs && ms <= Date.now();
   }
 
-  get(id: string): TaskState | undefined {
-    return this.#known.get(id);
+  async state(id: string): Promise<TaskState | undefined> {
+    return this.#known.get(id) ?? (await this.#listing.state(id));
   }
 
   /** The item of a list as JSON. */
@@ -235,18 +235,4 @@ export class FollowedList {
     this.#changes.push({ number: this.#number, id });
     if (this.#changes.length > 2 * CHANGES_MAX) this.#changes.splice(0, CHANGES_MAX);
   }
-}
-
-/** The answer for a key, which is made once. A failure is no answer for those who come later. */
-function shared<T extends object | string | boolean | undefined>(
-  answers: LRUCache<string, Promise<T>>,
-  key: string,
-  make: () => Promise<T>,
-): Promise<T> {
-  const kept = answers.get(key);
-  if (kept !== undefined) return kept;
-  const answer = make();
-  answers.set(key, answer);
-  answer.catch(() => answers.delete(key));
-  return answer;
 }

@@ -6,7 +6,8 @@ import { hasTaskDir, readTaskDocument } from '../../task-file.ts';
 import type { Indexes } from '../window/indexes.ts';
 import { FolderWatch } from './folder-watch.ts';
 import { LineSource } from './line-source.ts';
-import { checksum, TASK_BEGINNING, type TaskPlace } from './task-place.ts';
+import { TASK_BEGINNING, type TaskPlace } from './task-place.ts';
+import { checksum } from './tasks-stream.ts';
 
 /** A document as readers get it. */
 export interface SeenDocument {

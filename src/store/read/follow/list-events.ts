@@ -1,7 +1,6 @@
 import type { ListToFollow, StreamEvent } from '../../../model/event-stream.ts';
-import type { TaskListing, TaskState } from '../task-list.ts';
-import type { FollowedList } from './followed-list.ts';
-import type { ListSearch } from './list-search.ts';
+import type { TaskState } from '../task-list.ts';
+import type { ListChanges, ListSearch } from './list-search.ts';
 import type { StreamPart } from './tasks-stream.ts';
 
 /** Text of an id of the list: all changes up to this time have been sent. */
@@ -16,8 +15,7 @@ const STEP_ITEMS = 50;
 /** The list's changes for one reader. They are states: one that is sent again changes nothing. */
 export class ListEvents implements StreamPart {
   readonly taskId: string | undefined = undefined;
-  readonly #list: FollowedList;
-  readonly #listing: TaskListing;
+  readonly #list: ListChanges;
   readonly #search: ListSearch;
   readonly #query: ListToFollow;
   readonly #match: ((taskId: string) => Promise<boolean>) | undefined;
@@ -37,14 +35,12 @@ export class ListEvents implements StreamPart {
   readonly #shown = new Set<string>();
 
   constructor(parts: {
-    readonly list: FollowedList;
-    readonly listing: TaskListing;
+    readonly list: ListChanges;
     readonly search: ListSearch;
     readonly query: ListToFollow;
     readonly sinceMs: number | undefined;
   }) {
     this.#list = parts.list;
-    this.#listing = parts.listing;
     this.#search = parts.search;
     this.#query = parts.query;
     this.#queryText = JSON.stringify(parts.query);
@@ -77,7 +73,7 @@ export class ListEvents implements StreamPart {
       const reason = 'what has changed since this id is not known: the newest items come again';
       return [{ event: 'reset', data: JSON.stringify({ reason }), id: undefined }];
     }
-    if (this.#waiting.length === 0) this.#collect();
+    if (this.#waiting.length === 0) await this.#collect();
     while (!this.#isLeft) {
       const events = await this.#nextEvents();
       if (events.length > 0) return events;
@@ -114,7 +110,9 @@ export class ListEvents implements StreamPart {
     }
     this.#sentMs = this.#sinceMs ?? 0;
     this.#waiting =
-      this.#sinceMs === undefined ? await this.#newest() : [...this.#list.changedSince(this.#sinceMs)];
+      this.#sinceMs === undefined
+        ? await this.#newest()
+        : [...(await this.#list.changedSince(this.#sinceMs))];
   }
 
   /** Oldest first. A search that takes long gives its items in several pages. */
@@ -131,15 +129,16 @@ export class ListEvents implements StreamPart {
     return ids.reverse();
   }
 
-  #collect(): void {
-    const ids = this.#list.changesAfter(this.#number) ?? this.#list.changedSince(this.#sentMs);
-    this.#number = this.#list.number;
-    this.#collectedMs = this.#list.knownMs;
+  async #collect(): Promise<void> {
+    const { number, knownMs } = this.#list;
+    const ids = this.#list.changesAfter(this.#number) ?? (await this.#list.changedSince(this.#sentMs));
+    this.#number = number;
+    this.#collectedMs = knownMs;
     this.#waiting = [...ids];
   }
 
   async #eventOf(id: string): Promise<StreamEvent | undefined> {
-    const task = this.#list.get(id) ?? (await this.#listing.state(id));
+    const task = await this.#list.state(id);
     const item = task && (await this.#isOfQuery(task)) ? await this.#list.item(task) : undefined;
     if (item !== undefined) {
       this.#shown.add(id);

@@ -2,41 +2,28 @@ import { LRUCache } from 'lru-cache';
 import { TasktrailError } from '../../../errors.ts';
 import type { EventStream, TasksToFollow } from '../../../model/event-stream.ts';
 import type { StoredWorkflow } from '../../../model/workflow.ts';
-import { hasTaskDir } from '../../task-file.ts';
 import type { FeedReader } from '../feed-reader.ts';
-import type { TaskListing } from '../task-list.ts';
-import type { Indexes } from '../window/indexes.ts';
 import { FeedEvents, FollowedFeed } from './feed-events.ts';
-import { FollowedList } from './followed-list.ts';
-import { FollowedTasks } from './followed-task.ts';
 import { ListEvents, parseListPlace } from './list-events.ts';
-import type { ListSearch } from './list-search.ts';
-import { TaskEvents } from './task-events.ts';
-import { parseTaskPlace, TASK_BEGINNING, type TaskPlace } from './task-place.ts';
-import { joinParts, PLACE_BORDER, type StreamPart } from './tasks-stream.ts';
+import type { ListChanges, ListSearch } from './list-search.ts';
+import { joinParts, NOW, PLACE_BORDER, type StreamPart, type TaskStreams } from './tasks-stream.ts';
 import { parseWorkflowPlace, WorkflowEvents } from './workflow-events.ts';
-
-/** `after` of a stream of a task or of the feed that begins with what comes next. */
-const NOW = 'now';
 
 /** Workflows that readers in step share, and how long one is kept for them. */
 const WORKFLOWS_MAX = 20;
 const WORKFLOW_MS = 2_000;
 
 export interface StreamParts {
-  readonly logDir: string;
-  readonly indexes: Indexes;
-  readonly listing: TaskListing;
+  readonly tasks: TaskStreams;
+  readonly list: ListChanges;
   readonly search: ListSearch;
   readonly feed: FeedReader;
   readWorkflow(id: string): Promise<StoredWorkflow | undefined>;
 }
 
-/** The streams of a log directory. Those of one task share one reading of its files. */
+/** The streams of a store. */
 export class Streams {
   readonly #parts: StreamParts;
-  readonly #tasks: FollowedTasks;
-  readonly #list: FollowedList;
   readonly #feed: FollowedFeed;
   readonly #workflows = new LRUCache<
     string,
@@ -45,18 +32,15 @@ export class Streams {
 
   constructor(parts: StreamParts) {
     this.#parts = parts;
-    this.#tasks = new FollowedTasks(parts.logDir, parts.indexes);
-    this.#list = new FollowedList(parts.logDir, parts.listing, parts.search);
     this.#feed = new FollowedFeed(parts.feed);
   }
 
   /** Undefined without the task; `ERR_INPUT_INVALID` for an id that no stream has given. */
   async followTask(taskId: string, after: string | undefined): Promise<EventStream | undefined> {
-    const place = after === undefined ? TASK_BEGINNING : after === NOW ? NOW : parseTaskPlace(after);
-    if (place === undefined) throw invalidId();
-    if (!(await hasTaskDir(this.#parts.logDir, taskId))) return undefined;
-    if (place === NOW) return joinParts([await this.#endPart(taskId)], false);
-    return joinParts([this.#taskPart(taskId, place)], false);
+    const { tasks } = this.#parts;
+    if (after !== undefined && after !== NOW && !tasks.isPlace(after)) throw invalidId();
+    if (!(await tasks.has(taskId))) return undefined;
+    return joinParts([await tasks.open(taskId, after)], false);
   }
 
   /** As `followTask` for several tasks and the list. */
@@ -64,17 +48,25 @@ export class Streams {
     { taskIds, list }: TasksToFollow,
     after: string | undefined,
   ): Promise<EventStream | undefined> {
+    const { tasks } = this.#parts;
     const words = after?.split(PLACE_BORDER);
     const sinceMs = list && words && parseListPlace(words.pop() ?? '');
-    const places = words?.map(parseTaskPlace) ?? taskIds.map(() => TASK_BEGINNING);
+    const places: readonly (string | undefined)[] = words ?? taskIds.map(() => undefined);
     const isListWrong = list !== undefined && after !== undefined && sinceMs === undefined;
-    if (places.length !== taskIds.length || places.includes(undefined) || isListWrong) throw invalidId();
-    for (const taskId of taskIds) if (!(await hasTaskDir(this.#parts.logDir, taskId))) return undefined;
+    const isPlaceWrong = words?.some((word) => !tasks.isPlace(word)) === true;
+    if (places.length !== taskIds.length || isPlaceWrong || isListWrong) throw invalidId();
+    for (const taskId of taskIds) if (!(await tasks.has(taskId))) return undefined;
     // First: a mistake in `q` throws, and nothing is open yet.
-    const { listing, search } = this.#parts;
+    const { list: changes, search } = this.#parts;
     const listParts =
-      list === undefined ? [] : [new ListEvents({ list: this.#list, listing, search, query: list, sinceMs })];
-    const parts = taskIds.map((taskId, at) => this.#taskPart(taskId, places[at] ?? TASK_BEGINNING));
+      list === undefined ? [] : [new ListEvents({ list: changes, search, query: list, sinceMs })];
+    const parts: StreamPart[] = [];
+    try {
+      for (const [at, taskId] of taskIds.entries()) parts.push(await tasks.open(taskId, places[at]));
+    } catch (error) {
+      for (const part of parts) part.leave();
+      throw error;
+    }
     return joinParts([...parts, ...listParts], true);
   }
 
@@ -109,33 +101,6 @@ export class Streams {
     // A failure is no answer for those who come later.
     reading.catch(() => this.#workflows.delete(id));
     return reading;
-  }
-
-  /** As `#taskPart`, from the lines on that come next. */
-  async #endPart(taskId: string): Promise<StreamPart> {
-    const { task, leave } = this.#tasks.open(taskId);
-    try {
-      return this.#taskPart(taskId, await task.end());
-    } finally {
-      leave();
-    }
-  }
-
-  #taskPart(taskId: string, start: TaskPlace): StreamPart {
-    const { task, leave } = this.#tasks.open(taskId);
-    const events = new TaskEvents(task, start);
-    return {
-      taskId,
-      leave,
-      get place() {
-        return events.place;
-      },
-      get version() {
-        return task.watch.version;
-      },
-      step: () => events.step(),
-      changed: (seen, signal) => task.watch.changed(seen, signal),
-    };
   }
 
   /** Whether a cursor of the feed still is a place. Throws `ERR_INPUT_INVALID` for what is no cursor. */

@@ -1,5 +1,5 @@
-import { crc32 } from 'node:zlib';
 import { BEGINNING, type Place, parsePlace } from '../../places/place.ts';
+import type { DocumentsSeen } from './tasks-stream.ts';
 
 /** What a reader of a task has got. */
 export interface TaskPlace {
@@ -22,13 +22,6 @@ export const TASK_BEGINNING: TaskPlace = {
   isOver: false,
 };
 
-/** The documents of a task as far as a reader has got them. */
-export interface DocumentsSeen {
-  readonly metadata: number;
-  readonly result: number;
-  readonly isOver: boolean;
-}
-
 /** Of the places in the three files, as texts, and the documents. */
 export function taskPlaceText(files: readonly string[], { metadata, result, isOver }: DocumentsSeen): string {
   return `${files.join('.')}.${metadata.toString(36)}_${result.toString(36)}_${isOver ? 1 : 0}`;
@@ -49,9 +42,4 @@ export function parseTaskPlace(text: string): TaskPlace | undefined {
     result: Number.parseInt(documents[2] ?? '0', 36),
     isOver: documents[3] === '1',
   };
-}
-
-/** Never 0. */
-export function checksum(text: string): number {
-  return crc32(text) || 1;
 }

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { crc32 } from 'node:zlib';
 import type { EventStream, StreamEvent } from '../../../model/event-stream.ts';
 
 /** What a stream is made of: events of one task, of the list. */
@@ -12,6 +13,30 @@ export interface StreamPart {
   step(): Promise<readonly StreamEvent[] | 'end' | 'over'>;
   changed(seen: number, signal: AbortSignal): Promise<void>;
   leave(): void;
+}
+
+/** `after` of a stream of a task or of the feed that begins with what comes next. */
+export const NOW = 'now';
+
+/** The tasks of a store, as streams read them. */
+export interface TaskStreams {
+  has(taskId: string): Promise<boolean>;
+  /** Whether a text is the place of a task. */
+  isPlace(text: string): boolean;
+  /** The events of a task that exists: behind a place, all of them, or those that come (`now`). */
+  open(taskId: string, after: string | undefined): Promise<StreamPart>;
+}
+
+/** The documents of a task as far as a reader has got them. */
+export interface DocumentsSeen {
+  readonly metadata: number;
+  readonly result: number;
+  readonly isOver: boolean;
+}
+
+/** Of the text of a document. Never 0. */
+export function checksum(text: string): number {
+  return crc32(text) || 1;
 }
 
 /** Between the places of the parts in an id. */

@@ -1,10 +1,10 @@
 import type { StreamEvent } from '../../../model/event-stream.ts';
 import { type JsonObject, parseObject } from '../../../model/json.ts';
 import type { StoredWorkflow } from '../../../model/workflow.ts';
+import type { Watch } from './change-signal.ts';
 import type { FeedPiece, FollowedFeed } from './feed-events.ts';
-import type { FolderWatch } from './folder-watch.ts';
-import { checksum } from './task-place.ts';
 import type { StreamPart } from './tasks-stream.ts';
+import { checksum } from './tasks-stream.ts';
 
 /** What a reader of a workflow has got. */
 export interface WorkflowPlace {
@@ -16,7 +16,7 @@ export interface WorkflowPlace {
   readonly isOver: boolean;
 }
 
-const PLACE = /^([0-9a-z]{1,9}|f)\.([0-9a-z]{1,7})\.([01])\.([A-Za-z0-9_-]{1,400})$/;
+const PLACE = /^([0-9a-z]{1,9}|f)\.([0-9a-z]{1,7})\.([01])\.([A-Za-z0-9_-]{1,4000})$/;
 
 export function parseWorkflowPlace(text: string): WorkflowPlace | undefined {
   const found = PLACE.exec(text);
@@ -38,7 +38,7 @@ export class WorkflowEvents implements StreamPart {
   readonly taskId: string | undefined = undefined;
   readonly #id: string;
   readonly #feed: FollowedFeed;
-  readonly #watch: FolderWatch;
+  readonly #watch: Watch;
   readonly #read: (moment: string) => Promise<StoredWorkflow | undefined>;
   /** Those of the file that are left. */
   #stored: readonly string[] | undefined;
