@@ -70,6 +70,8 @@ export interface RecorderOptions {
   /** False: workflows, phases and steps are recorded as spans only. Default true. */
   readonly emitWorkflowEvents?: boolean;
   readonly resource: Resource;
+  /** Never gives spans to the user's provider: they would be written to the journal of the open trail. Default false. */
+  readonly isAlone?: boolean;
   readonly journal: JournalWriter & { flush(): void; synced(): Promise<void> };
 }
 
@@ -82,8 +84,10 @@ export class OtelRecorder implements Recorder {
   readonly #emitWorkflowEvents: boolean;
   readonly #resource: Resource;
   readonly #tracer: Tracer;
+  readonly #isAlone: boolean;
 
-  constructor({ resource, journal, emitWorkflowEvents }: RecorderOptions) {
+  constructor({ resource, journal, emitWorkflowEvents, isAlone = false }: RecorderOptions) {
+    this.#isAlone = isAlone;
     this.#journal = journal;
     this.#emitWorkflowEvents = emitWorkflowEvents ?? true;
     this.#resource = resource;
@@ -138,7 +142,7 @@ export class OtelRecorder implements Recorder {
     };
     // A user's provider with another id generator gives random ids. A resumed process finds them in the facts that
     // announced the spans.
-    if (userProcessors.length > 0) {
+    if (userProcessors.length > 0 && !this.#isAlone) {
       const span = startUserSpan(() =>
         trace.getTracer(SCOPE_NAME).startSpan(start.name, options, start.parent),
       );

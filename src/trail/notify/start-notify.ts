@@ -6,9 +6,11 @@ import type { JsonObject } from '../../model/json.ts';
 import type { StoredWorkflow } from '../../model/workflow.ts';
 import { Notifier } from '../../notify/notifier.ts';
 import { BUDGET_NOTICE } from '../../notify/occasions.ts';
+import { fileStorage } from '../../notify/outbox/file-storage.ts';
+import { workflowCandidate } from '../../notify/told-records.ts';
 import { directoryId } from '../../store/directory-id.ts';
 import type { StoreObserver } from '../../store/write/observer.ts';
-import { createNotifySource, workflowCandidate } from './notify-source.ts';
+import { createNotifySource } from './notify-source.ts';
 import { receiversOf } from './receivers.ts';
 
 /** Milliseconds at shutdown to send what has just ended. A filter may be reading a large file, and a receiver be slow. */
@@ -40,7 +42,8 @@ export async function startNotifying(options: NotifyingOptions): Promise<Notifyi
   const { logDir, workflowDir, traceUrls } = config;
   try {
     const notifier = new Notifier({
-      ...{ logDir, traceUrls, isHeld, log },
+      ...{ traceUrls, log },
+      storage: fileStorage(logDir, { isHeld }),
       directory: await directoryId(logDir),
       receivers: receiversOf(config),
       source: createNotifySource({ logDir, workflowDir, readWorkflow }),

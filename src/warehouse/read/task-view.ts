@@ -7,6 +7,7 @@ import { TaskFold } from '../../project/fold.ts';
 import type { GenAiSpan } from '../../project/genai/call-span.ts';
 import { redactJson } from '../../redact/redact.ts';
 import { isFactLine } from '../../store/write/lines/fact-line.ts';
+import { LOST_SPAN_MS } from '../../store/write/settling.ts';
 import { type FoldedDocuments, foldedDocuments } from '../../store/write/task/folded-documents.ts';
 import { TaskTelemetry } from '../../store/write/task/task-telemetry.ts';
 import { arrivalOf } from '../arrival.ts';
@@ -15,8 +16,7 @@ import { rowsOfUnit } from '../logsql.ts';
 import { LINE_FIELDS, readLines } from '../rows.ts';
 import { readSummary, type TaskSummary } from '../task-summary.ts';
 
-/** As in files: after an end, spans may still be in transit, and a task has settled after this much quiet. */
-const LOST_SPAN_MS = 10_000;
+/** As in files: a task has settled after this much quiet. */
 const SETTLE_MS = 2_000;
 
 /** Folded tasks in memory, and how long one is used again: one request of a client reads several documents of a task. */
@@ -27,6 +27,10 @@ const VIEW_MS = 250;
 export interface TaskView {
   readonly summary: TaskSummary;
   readonly facts: readonly FactLine[];
+  /** When the first end of the newest attempt that has one came; undefined while the task is not over. Milliseconds. */
+  readonly endedMs: number | undefined;
+  /** When a fact came. Milliseconds. */
+  arrivedMs(fact: FactLine): number;
   /** Undefined for a document that the task does not have. */
   document(name: TaskDocument): JsonObject | undefined;
 }
@@ -87,13 +91,16 @@ async function readView(logs: VictoriaLogs, taskId: string, nowMs: number): Prom
     fold.claim();
     telemetry.claim();
   }
+  const endedMs = fold.isTerminal ? endOf(facts) : undefined;
   const documents = foldedDocuments({
     ...{ fold, telemetry, firstTimestamp: summary.firstTimestamp, owner: summary.owner, droppedSpans: 0 },
-    isSettled: fold.isTerminal && isSettled(facts, summary, nowMs),
+    isSettled: endedMs !== undefined && isSettled(endedMs, summary, nowMs),
   });
   return {
     summary,
     facts: facts.map(({ fact }) => fact),
+    endedMs,
+    arrivedMs: (fact) => Date.parse(facts.find((one) => one.fact === fact)?.arrived ?? ''),
     document: (name) => storedForm(documents[NAMES[name]]),
   };
 }
@@ -116,12 +123,15 @@ interface Arrived {
   readonly arrived: string;
 }
 
-/** As `SettlingClock` says it of files, by the times at which the lines came. */
-function isSettled(facts: readonly Arrived[], { latest }: TaskSummary, nowMs: number): boolean {
+function endOf(facts: readonly Arrived[]): number {
   const ends = facts.filter(({ fact }) => fact.event === EVENT.result);
   const attempt = Math.max(...ends.map(({ fact }) => fact.attempt));
   const last = ends.filter(({ fact }) => fact.attempt === attempt);
-  const endedMs = Math.min(...last.map(({ arrived }) => Date.parse(arrived)));
+  return Math.min(...last.map(({ arrived }) => Date.parse(arrived)));
+}
+
+/** As `SettlingClock` says it of files, by the times at which the lines came. */
+function isSettled(endedMs: number, { latest }: TaskSummary, nowMs: number): boolean {
   return nowMs - endedMs >= LOST_SPAN_MS && nowMs - Date.parse(latest) >= SETTLE_MS;
 }
 

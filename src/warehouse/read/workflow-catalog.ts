@@ -23,7 +23,7 @@ const SUMMARIES_MAX = 20_000;
 const SETTLE_MS = 2_000;
 
 /** A workflow with the times at which its events came. */
-interface Folded {
+export interface FoldedWorkflow {
   readonly fold: WorkflowFold;
   readonly lines: readonly ReadLine[];
 }
@@ -46,11 +46,11 @@ export class WorkflowCatalog {
 
   /** Undefined when there is no such workflow. */
   async fold(id: string): Promise<WorkflowFold | undefined> {
-    return (await this.#folded(id))?.fold;
+    return (await this.folded(id))?.fold;
   }
 
   async read(id: string): Promise<StoredWorkflow | undefined> {
-    const folded = await this.#folded(id);
+    const folded = await this.folded(id);
     if (folded === undefined) return undefined;
     const { state, envelopes } = folded.fold;
     const document = state.completed_at === null ? undefined : this.#documentOf(folded);
@@ -95,7 +95,8 @@ export class WorkflowCatalog {
     return fold && waitOf(fold);
   }
 
-  async #folded(id: string): Promise<Folded | undefined> {
+  /** As `fold`. */
+  async folded(id: string): Promise<FoldedWorkflow | undefined> {
     if (!isWorkflowId(id)) return undefined;
     const rows = await this.#logs.rows(`${rowsOfUnit(['event'], id)} | fields ${LINE_FIELDS}`);
     const lines = readLines(rows);
@@ -105,7 +106,7 @@ export class WorkflowCatalog {
   }
 
   /** As it is read from its file. No process counts the revisions: they follow from the times at which events came. */
-  #documentOf({ fold, lines }: Folded): (JsonObject & WorkflowDocument) | undefined {
+  #documentOf({ fold, lines }: FoldedWorkflow): (JsonObject & WorkflowDocument) | undefined {
     const document = fold.document(revisionOf(fold, lines, this.#now()));
     const stored = document && parseObject(redactJson(JSON.stringify(document)));
     return stored as (JsonObject & WorkflowDocument) | undefined;
