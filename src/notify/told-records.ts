@@ -1,12 +1,18 @@
 import { EVENT } from '../model/events.ts';
 import { type JsonObject, objectOf } from '../model/json.ts';
 import type { Candidate, Wait } from './candidate.ts';
+import { BUDGET_NOTICE } from './occasions.ts';
 
 /** Events of workflows that may be told. */
 export const TOLD_EVENTS = ['workflow_complete', 'approval_request'] as const;
 
 /** Waits of one task that are looked at: the newest. */
 export const WAITS_MAX = 50;
+
+/** Whether the metadata of a task says something to tell beside an end. */
+export function isToldBeforeItsEnd({ status, [BUDGET_NOTICE]: notice }: JsonObject): boolean {
+  return status === 'waiting_input' || (notice !== undefined && notice !== null);
+}
 
 /** A fact that says that its task waits for a person. Undefined for any other fact. */
 export function waitIn({ timestamp: at, event_id: eventId, event, body }: JsonObject): Wait | undefined {

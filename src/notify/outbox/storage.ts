@@ -14,7 +14,7 @@ export interface NotifyStorage {
   open(receiver: string): OutboxLines;
   /** Removes those of receivers without a change for so long. */
   removeUnchanged(receiver: string, ms: number): Promise<void>;
-  /** Whether this process still is the one that sends. `isFresh`: it asks again. */
+  /** Whether this process still may send, and no other one. `isFresh`: it asks again. */
   holds(isFresh: boolean): Promise<boolean>;
 }
 

@@ -23,7 +23,7 @@ export interface SendingOptions {
   readonly receiver: Receiver;
   readonly outbox: Outbox;
   readonly now: () => number;
-  /** Whether this process still is the one that sends: asked before each try. */
+  /** Whether this process still may send, and no other one: asked before each try. */
   holds(): Promise<boolean>;
   /** Called after each change of what waits. */
   onChange(): void;

@@ -6,12 +6,15 @@ import { is, type RowKind, rowsOfKinds } from '../logsql.ts';
 import { kindOf } from '../task-summary.ts';
 
 /** Rows are visible after about a second, and the clocks of the services that store them differ: so much is read again. */
-const OVERLAP_MS = 15_000;
+export const OVERLAP_MS = 15_000;
 
 /** Rows are counted by parts of time: within one their number only grows. */
 const PART_MS = 5_000;
 
 const WATCHED: readonly RowKind[] = ['stage', 'output', 'fact', 'span', 'event'];
+
+/** Of what came earlier: the running tasks are found otherwise. */
+const WATCHED_EARLIER: readonly RowKind[] = ['fact', 'event'];
 
 /** What has come for a task or a workflow. */
 export interface ChangedUnit {
@@ -41,12 +44,20 @@ export class ChangedUnits {
   /** Each change is in one answer at least. Throws `ERR_STORE_UNAVAILABLE`: the next look has what this one would have had. */
   async read(): Promise<readonly ChangedUnit[]> {
     const nowMs = this.#now();
-    const from = isoFromMs(Math.floor(this.#fromMs / PART_MS) * PART_MS);
-    const counts = new Map<string, number>();
     const changed = new Map<string, Changed>();
+    const recent = isoFromMs(Math.floor((nowMs - 2 * OVERLAP_MS) / PART_MS) * PART_MS);
+    const asked = isoFromMs(Math.floor(this.#fromMs / PART_MS) * PART_MS);
+    if (asked < recent) {
+      const times = `_time:>=${asked} _time:<${recent}`;
+      const query = `${rowsOfKinds(WATCHED_EARLIER)} ${times} | stats by (kind, unit, sender) count() rows`;
+      for await (const { kind = '', unit = '', sender } of this.#logs.query(query))
+        note(changed, { kind, unit, sender });
+    }
+    const from = asked < recent ? recent : asked;
+    const counts = new Map<string, number>();
     const query =
       `${rowsOfKinds(WATCHED)} _time:>=${from} ` +
-      `| stats by (kind, unit, sender, _time:${PART_MS}ms) count() rows`;
+      `| stats by (kind, unit, sender, _time:${PART_MS / 1_000}s) count() rows`;
     for await (const row of this.#logs.query(query)) {
       const { kind = '', unit = '', sender } = row;
       const key = `${arrivalOf(row)} ${kind} ${sender} ${unit}`;

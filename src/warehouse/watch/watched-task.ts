@@ -21,6 +21,7 @@ const IDS_MAX = 50;
 /** What is to be done about a task now. */
 export interface WatchedTask {
   readonly state: TaskState;
+  readonly metadata: JsonObject;
   /** Spans that no process sends. */
   readonly spans: readonly OtlpSpan[];
   /** When to look again; undefined: with the next record. Milliseconds since the epoch. */
@@ -56,6 +57,7 @@ export async function watchTask(
   return {
     // Its fields were checked when it was folded.
     state: taskStateOf(metadata as JsonObject & Metadata, mark),
+    metadata,
     spans: mark === undefined ? spans : spans.map((span) => markedSpan(span, mark)),
     nextMs: isOver ? undefined : overMs,
     ends: endsOf(taskId, view),
@@ -109,7 +111,7 @@ async function lastTimestampOf(logs: VictoriaLogs, taskId: string): Promise<stri
   return ms > 0 ? isoFromMs(ms) : '';
 }
 
-/** Each attempt that has ended: an `abandoned` one may be followed by the next attempt before anybody looks. */
+/** Each attempt that has ended: an `abandoned` one may be followed by the next attempt before the next look. */
 function endsOf(taskId: string, view: TaskView): readonly WatchedEnd[] {
   const isClaimed = view.summary.owner !== 'anonymous';
   const results = view.facts.filter(

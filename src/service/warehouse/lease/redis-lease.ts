@@ -69,14 +69,14 @@ export interface RedisLeaseOptions {
 
 /**
  * The lease of one store in Redis. One of the services that share the store holds it. A holder that was stopped notices by its
- * own clocks that the time is over, before it asks anybody.
+ * own clocks that the time is over, before it asks Redis.
  */
 export class RedisLease {
   readonly #options: Required<RedisLeaseOptions>;
   readonly #key: string;
   readonly #id: string = randomUUID();
   #term: HeldTerm | undefined;
-  /** The store of the service that holds the lease; undefined: nobody is known to. */
+  /** The store of the service that holds the lease; undefined: none is known to. */
   #holderStore: string | undefined;
   #isClosed = false;
   readonly #closing = new AbortController();
@@ -93,12 +93,12 @@ export class RedisLease {
     this.#options.link.onReady(() => void this.#look());
   }
 
-  /** Undefined while another service holds it, or nobody. */
+  /** Undefined while another service holds it, or none. */
   get term(): Term | undefined {
     return this.#term?.isHeld() === true ? this.#term : undefined;
   }
 
-  /** Why nobody may be known to hold the lease; undefined: somebody does. */
+  /** Why no service may hold the lease; undefined: one does. */
   get problem(): string | undefined {
     const { link, store } = this.#options;
     if (link.problem !== undefined) return link.problem;
@@ -154,6 +154,7 @@ export class RedisLease {
     const keys = [this.#key, `${prefix}lease-number`] as const;
     const args = [this.#id, store, String(leaseMs)] as const;
     const reply: unknown = await link.ask(() => link.client.eval(TAKE, 2, ...keys, ...args));
+    link.setRefusal(undefined);
     const [isTaken, value] = Array.isArray(reply) ? reply : [];
     this.#holderStore = String(value).split(' ')[2];
     if (isTaken !== 1) return;
@@ -223,11 +224,12 @@ class HeldTerm implements Term {
     const asked = moment();
     try {
       const reply = await link.ask(() => link.client.eval(RENEW, 1, key, this.value, String(leaseMs)));
+      link.setRefusal(undefined);
       if (reply === 1) this.#renewed = asked;
       else this.#isOver = true;
       return this.isHeld();
     } catch {
-      // ERR_QUEUE_UNAVAILABLE: until its time is over nobody else has the lease, but whether it is, nobody says.
+      // ERR_QUEUE_UNAVAILABLE: until its time is over no other service has the lease, unless Redis has lost it.
       return false;
     }
   }
