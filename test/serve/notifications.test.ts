@@ -6,7 +6,7 @@ import { outboxFile } from '../../src/notify/outbox/file-storage.ts';
 import { Outbox } from '../../src/notify/outbox/receiver-outbox.ts';
 import { serveLogs } from '../../src/serve/logs.ts';
 import { createReader } from '../../src/store/read/reader.ts';
-import { createNotificationList } from '../../src/trail/notify/notification-list.ts';
+import { createNotificationList, outboxFiles } from '../../src/trail/notify/notification-list.ts';
 import { ask, listen, tempDir } from './log-server.ts';
 
 const AT = '2026-01-02T03:04:0';
@@ -36,7 +36,7 @@ async function serve(): Promise<number> {
   await pager.set(notificationOf(4, { type: 'workflow.failed', subject: 'workflow workflow-1' }));
   const url = 'https://hooks.example.com/a-secret-path';
   const receiver = { ...{ name: 'chat', url, secret: [], on: [], allowAddresses: [] }, filter: undefined };
-  const list = createNotificationList(logDir, [{ ...receiver, link: undefined }]);
+  const list = createNotificationList(outboxFiles(logDir), [{ ...receiver, link: undefined }]);
   return listen(serveLogs({ reader: { ...createReader(logDir), ...list } }));
 }
 

@@ -15,7 +15,7 @@ import { ReasonLines } from '../reason-lines.ts';
 import { ServiceMetrics } from '../service-metrics.ts';
 import { startTelemetry } from '../telemetry.ts';
 import { type CreateExpress, loadExpress, mountReading } from '../web-app.ts';
-import { openOnceOnly } from './lease/once-only.ts';
+import { type OnceOnly, openOnceOnly } from './lease/once-only.ts';
 
 /** Milliseconds for requests in flight at shutdown: of REST, then of the receiver. */
 const HTTP_DEADLINE_MS = 1_000;
@@ -67,7 +67,15 @@ export async function startWarehouseService(
     const sink = once.start(new RowSink({ logs, books, log, onHeartbeats: once.onHeartbeats }));
     const receiver = await openReceiver(config, sink);
     closers.unshift(() => receiver.close(RECEIVER_DEADLINE_MS));
-    const { server, closeStreams } = await openHttp({ config, createExpress, logs, books, metrics, log });
+    const { server, closeStreams } = await openHttp({
+      config,
+      createExpress,
+      logs,
+      books,
+      metrics,
+      once,
+      log,
+    });
     closers.unshift(async () => {
       closeStreams();
       await server.close(HTTP_DEADLINE_MS);
@@ -113,6 +121,7 @@ interface HttpParts {
   readonly logs: VictoriaLogs;
   readonly books: Books;
   readonly metrics: ServiceMetrics;
+  readonly once: OnceOnly;
   log(line: string): void;
 }
 
@@ -122,6 +131,7 @@ async function openHttp({
   logs,
   books,
   metrics,
+  once,
   log,
 }: HttpParts): Promise<{ readonly server: HttpService; closeStreams(): void }> {
   const app = createExpress();
@@ -132,7 +142,7 @@ async function openHttp({
   });
   const { closeStreams } = mountReading(app, {
     ...{ config, books, log },
-    reader: warehouseReader({ logs }),
+    reader: { ...warehouseReader({ logs }), ...once.lists },
     readMetrics: () => metrics.readText(),
   });
   return { server: await listen(app, config), closeStreams };

@@ -20,7 +20,7 @@ import { LINE_FIELDS, type ReadLine, readLines } from '../rows.ts';
 const SUMMARIES_MAX = 20_000;
 
 /** Late events make one new revision when nothing has come for so long, as of files. */
-const SETTLE_MS = 2_000;
+export const SETTLE_MS = 2_000;
 
 /** A workflow with the times at which its events came. */
 export interface FoldedWorkflow {

@@ -8,7 +8,7 @@ import { MissingSpans, SPANS_QUIET_MS, type SpansInTasks } from '../../store/wri
 import type { VictoriaLogs } from '../client.ts';
 import { givenId, storedId } from '../line-order.ts';
 import { rowsOfUnit } from '../logsql.ts';
-import type { WorkflowCatalog } from '../read/workflow-catalog.ts';
+import { SETTLE_MS, type WorkflowCatalog } from '../read/workflow-catalog.ts';
 
 /** What is to be done about a workflow now. */
 export interface WatchedWorkflow {
@@ -17,6 +17,8 @@ export interface WatchedWorkflow {
   /** When to look again; undefined: with the next record. Milliseconds since the epoch. */
   readonly nextMs: number | undefined;
   readonly events: readonly WatchedEvent[];
+  /** Whether it has a document that has all of them. */
+  readonly hasDocument: boolean;
 }
 
 export interface WatchedEvent {
@@ -43,8 +45,9 @@ export async function watchWorkflow(
     envelope: { ...envelope },
     arrivedMs: arrived.get(envelope.event_id) ?? 0,
   }));
-  const quietMs = Math.max(...arrived.values()) + SPANS_QUIET_MS;
-  if (nowMs < quietMs) return { spans: [], nextMs: quietMs, events };
+  const lastMs = Math.max(...arrived.values());
+  const quietMs = lastMs + SPANS_QUIET_MS;
+  if (nowMs < quietMs) return { spans: [], nextMs: quietMs, events, hasDocument: false };
   const overMs = fold.isOver ? (arrived.get(fold.endId ?? '') ?? 0) + LOST_SPAN_MS : undefined;
   const isOver = overMs !== undefined && nowMs >= overMs;
   const missing = new MissingSpans();
@@ -54,7 +57,13 @@ export async function watchWorkflow(
   );
   const trace = await storedKeys(logs, id);
   const spans = await missing.build(fold, { trace, isInTask: spansInTasks(logs), isOver });
-  return { spans, nextMs: isOver ? undefined : overMs, events };
+  const settledMs = lastMs + SETTLE_MS;
+  const isSettled = nowMs >= settledMs;
+  const laterMs = isOver ? undefined : overMs;
+  return {
+    ...{ spans, events, hasDocument: isSettled && fold.endId !== undefined },
+    nextMs: isSettled || fold.endId === undefined ? laterMs : Math.min(settledMs, laterMs ?? settledMs),
+  };
 }
 
 async function storedKeys(logs: VictoriaLogs, workflowId: string): Promise<ReadonlySet<string>> {

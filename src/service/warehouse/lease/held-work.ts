@@ -2,6 +2,7 @@ import type { Books } from '../../../books.ts';
 import type { Config } from '../../../config/config.ts';
 import { messageOf } from '../../../errors.ts';
 import { Notifier } from '../../../notify/notifier.ts';
+import type { RedisLink } from '../../../queue/bullmq/redis-link.ts';
 import { receiversOf } from '../../../trail/notify/receivers.ts';
 import { closeNotifier } from '../../../trail/notify/start-notify.ts';
 import { startReaper } from '../../../trail/reaper.ts';
@@ -16,9 +17,13 @@ import type { LeaseRecords } from './lease-records.ts';
 import type { Term } from './redis-lease.ts';
 import type { RedisOutboxes } from './redis-outboxes.ts';
 import { createRowNotifySource } from './row-notify-source.ts';
+import { startRowUploads } from './row-uploads.ts';
 import { RowWatch } from './row-watch.ts';
 
-/** Parts of `/readyz`. */
+/** Milliseconds for an upload in flight at shutdown; the next holder uploads the rest. */
+const UPLOAD_MS = 2_000;
+
+/** Part of `/readyz`. */
 const WATCH_PART = 'silent tasks and lost spans';
 
 export interface HeldWorkParts {
@@ -30,8 +35,9 @@ export interface HeldWorkParts {
   readonly outboxes: RedisOutboxes;
   /** Names the store in the ids of notifications. */
   readonly directory: string;
-  readonly markKey: string;
-  readMark(): Promise<string | null>;
+  readonly link: RedisLink;
+  /** In front of every key. */
+  readonly prefix: string;
   log(line: string): void;
 }
 
@@ -42,16 +48,18 @@ export interface HeldWork {
 
 /** What one service does for all of them, for one term of the lease. */
 export function startHeldWork(term: Term, parts: HeldWorkParts): HeldWork {
-  const { logs, books, board, records, markKey, log } = parts;
+  const { logs, books, board, records, link, prefix, log } = parts;
+  const markKey = `${prefix}watched`;
   // Each look is to see what was stored a moment ago.
   const views = new TaskViews(logs, Date.now, 0);
   const workflows = new WorkflowCatalog(logs, Date.now);
   let notifier: Notifier | undefined;
+  const uploads = startRowUploads(term, { ...parts, workflows });
   const watch = new RowWatch({
     ...{ term, logs, views, workflows, board },
     mark: {
       read: async () => {
-        const ms = Date.parse((await parts.readMark()) ?? '');
+        const ms = Date.parse((await link.ask(() => link.client.get(markKey))) ?? '');
         return Number.isNaN(ms) ? undefined : ms;
       },
       write: async (ms) => {
@@ -61,6 +69,7 @@ export function startHeldWork(term: Term, parts: HeldWorkParts): HeldWork {
     },
     addSpans: (spans) => records.addSpans(term, spans),
     onCandidate: (candidate) => notifier?.note(candidate),
+    onDocument: async (id) => uploads?.add(id),
     onTrouble: (reason) => books.setNotice(WATCH_PART, reason),
   });
   const reader = { readWorkflow: (id: string) => workflows.read(id) };
@@ -85,6 +94,7 @@ export function startHeldWork(term: Term, parts: HeldWorkParts): HeldWork {
       await watch.close();
       await opening;
       if (notifier !== undefined) await (term.isHeld() ? closeNotifier(notifier) : notifier.close(0));
+      await uploads?.close(term.isHeld() ? UPLOAD_MS : 0);
       books.setNotice(WATCH_PART, undefined);
     },
   };

@@ -5,6 +5,7 @@ import { sha256 } from '../../../model/sha256.ts';
 import { RedisLink } from '../../../queue/bullmq/redis-link.ts';
 import type { Sink } from '../../../receive/sink.ts';
 import { loadOptional } from '../../../system/optional-package.ts';
+import { createNotificationList, type NotificationList } from '../../../trail/notify/notification-list.ts';
 import { checkFilters } from '../../../trail/notify/receivers.ts';
 import { resourceOf, sourceOf } from '../../../trail/resource.ts';
 import type { VictoriaLogs } from '../../../warehouse/client.ts';
@@ -22,7 +23,8 @@ const PART = 'the lease in Redis';
 /** Interval at which the state of the lease is copied to `/readyz`. */
 const REPORT_MS = 1_000;
 
-const WAITS = 'no service ends silent tasks, completes lost spans or sends notifications until it can';
+const WAITS =
+  'no service ends silent tasks, completes lost spans, sends notifications or uploads to S3 until it can';
 
 export interface OnceOnlyParts {
   readonly config: Config & { readonly storeUrl: string };
@@ -36,6 +38,8 @@ export interface OnceOnlyParts {
 export interface OnceOnly {
   /** Learns of heartbeats: they are not stored. Returns at once. */
   onHeartbeats(taskIds: readonly string[]): void;
+  /** Lists of notifications; none without Redis. */
+  readonly lists: Partial<NotificationList>;
   /** Starts, and returns the sink that the receiver is to use. */
   start(sink: Sink): Sink;
   /** Ends what is being done, and gives the lease back. */
@@ -48,7 +52,8 @@ export async function openOnceOnly(parts: OnceOnlyParts): Promise<OnceOnly> {
   checkFilters(config);
   if (config.redisUrl !== undefined) return openLease(parts, config.redisUrl);
   if (config.notify.length > 0) log('notify: no notifications are sent without REDIS_URL');
-  return { onHeartbeats: () => {}, start: (sink) => sink, close: async () => {} };
+  if (config.s3 !== undefined) log('TASK_LOGS_S3_BUCKET: nothing is uploaded without REDIS_URL');
+  return { onHeartbeats: () => {}, lists: {}, start: (sink) => sink, close: async () => {} };
 }
 
 async function openLease(parts: OnceOnlyParts, url: string): Promise<OnceOnly> {
@@ -59,21 +64,21 @@ async function openLease(parts: OnceOnlyParts, url: string): Promise<OnceOnly> {
   // Not the address: two names of one store must not have two holders.
   const prefix = `tasktrail:{store ${tenant}}:`;
   const board = new HeartbeatBoard({ link, prefix });
-  const markKey = `${prefix}watched`;
+  const outboxes = new RedisOutboxes({ link, prefix });
   let lease: RedisLease | undefined;
   let report: NodeJS.Timeout | undefined;
   const changes = new TermWork();
   return {
     onHeartbeats: (taskIds) => board.note(taskIds),
+    lists: createNotificationList(outboxes, config.notify),
     start: (sink) => {
       const resource = resourceOf(config);
       const records = new LeaseRecords({ sink, resource, source: sourceOf(resource), log });
       const work = (term: Term): HeldWork =>
         startHeldWork(term, {
-          ...{ config, logs, books, board, records, markKey, log },
-          outboxes: new RedisOutboxes({ link, prefix }),
+          ...{ config, logs, books, board, records, link, prefix, log },
+          outboxes,
           directory: sha256(`${config.key ?? ''} ${tenant}`),
-          readMark: () => link.ask(() => link.client.get(markKey)),
         });
       const started = new RedisLease({
         ...{ link, prefix, store: `${logs.name}/${tenant}` },

@@ -58,6 +58,8 @@ export interface RowWatchOptions {
   addSpans(spans: readonly OtlpSpan[]): Promise<void>;
   /** Receives what notifications may be sent of. It must return at once. */
   onCandidate(candidate: Candidate): void;
+  /** A workflow has a document with all of its events. Rejects when that must be said again. */
+  onDocument(workflowId: string): Promise<void>;
   /** Why rows cannot be looked at now; undefined: they can. */
   onTrouble(reason: string | undefined): void;
 }
@@ -249,6 +251,7 @@ export class RowWatch {
     const found = await this.#workflow(id);
     if (found === undefined) return undefined;
     await this.#send(found.spans);
+    if (found.hasDocument) await this.#options.onDocument(id);
     const since = this.#freshMs();
     for (const { envelope, arrivedMs } of found.events) {
       const candidate = arrivedMs >= since ? workflowCandidate(envelope) : undefined;

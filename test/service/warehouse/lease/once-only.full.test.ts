@@ -1,0 +1,253 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { JsonObject, JsonValue } from '../../../../src/model/json.ts';
+import { anyValueFromPlain, keyValuesFromPlain } from '../../../../src/model/otlp.ts';
+import { VictoriaLogs } from '../../../../src/warehouse/client.ts';
+import { afterTest } from '../../../support/current-test.ts';
+import { tempDir } from '../../../support/log-dir.ts';
+import { NOTIFY_SECRET, type NotifyReceiver, startReceiver } from '../../../support/notify-receiver.ts';
+import { findRedis, type RedisServer, startRedis } from '../../../support/redis.ts';
+import { ServiceProcess } from '../../../support/service-process.ts';
+import { until } from '../../../support/until.ts';
+import {
+  findVictoriaLogs,
+  startVictoriaLogs,
+  type VictoriaLogsServer,
+} from '../../../support/victoria-logs.ts';
+
+const redisProgram = findRedis();
+const logsProgram = findVictoriaLogs();
+
+const TOKEN = 'token-of-the-test';
+const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
+
+/** Longer than a lease, and than the silence after which a task is given up. */
+const TAKEOVER_MS = 30_000;
+const GIVEN_UP_MS = 150_000;
+
+describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('what is done once', () => {
+  let logs: VictoriaLogsServer;
+
+  beforeAll(async () => {
+    if ('missing' in logsProgram) return;
+    logs = await startVictoriaLogs(logsProgram);
+  });
+  afterAll(() => logs.stop());
+
+  interface Setup {
+    readonly store: string;
+    readonly redis: RedisServer;
+    readonly receiver: NotifyReceiver;
+    readonly services: ServiceProcess[];
+  }
+
+  async function setUp(count: number): Promise<Setup> {
+    const redis = await startRedis(redisProgram, { appendOnly: true });
+    afterTest(() => redis.stop());
+    const receiver = await startReceiver();
+    const store = logs.newTenant();
+    const services: ServiceProcess[] = [];
+    for (let index = 0; index < count; index += 1) {
+      const cwd = await tempDir();
+      const notify = [
+        { name: 'chat', url: receiver.url, secret: NOTIFY_SECRET, allow_addresses: ['127.0.0.1'] },
+      ];
+      await writeFile(join(cwd, 'tasktrail.config.json'), JSON.stringify({ notify }));
+      const env = { REDIS_URL: redis.url, TASK_LOGS_API_TOKEN: TOKEN };
+      const service = await ServiceProcess.start({ cwd, env, args: ['serve', '--store', store] });
+      services.push(service);
+      afterTest(async () => {
+        service.child.kill('SIGCONT');
+        await service.dispose();
+      });
+    }
+    return { store, redis, receiver, services };
+  }
+
+  test('the tasks of dead workers are abandoned once, their spans completed once and notifications sent once, also when the lease changes hands', async () => {
+    const { store, redis, receiver, services } = await setUp(3);
+    const first = await until(() => holderOf(services), 'a holder', TAKEOVER_MS);
+    const ids = Array.from({ length: 6 }, (_, index) => `task-${index}`);
+    const [any = first] = services;
+    for (const [index, id] of [...ids, 'task-alive'].entries()) await sendRunning(any, id, index);
+    await sendWorkflow(any, 'workflow-emitted');
+
+    const alive = setInterval(() => {
+      for (const service of services) if (!isGone(service)) void sendHeartbeat(service, 'task-alive');
+    }, 2_000);
+    afterTest(() => clearInterval(alive));
+
+    // By `emit`, without a process that sends the span.
+    const workflowSpans = (): Promise<readonly string[]> => idsOf(store, 'workflow-span', 'workflow-emitted');
+    await until(async () => (await workflowSpans()).length === 1, 'the span of the workflow', TAKEOVER_MS);
+
+    first.child.kill('SIGKILL');
+    const second = await until(() => holderOf(services, first), 'the next holder', TAKEOVER_MS);
+    second.child.kill('SIGSTOP');
+    const third = await until(() => holderOf(services, first, second), 'the third holder', TAKEOVER_MS);
+    second.child.kill('SIGCONT');
+    await redis.start();
+    await until(() => holderOf(services, first), 'a holder after the restart', TAKEOVER_MS);
+    expect([second, third].filter((one) => !isGone(one))).toHaveLength(2);
+
+    await until(
+      async () => {
+        const listed = await listedAs(third, 'abandoned');
+        return ids.every((id) => listed.includes(id));
+      },
+      'the tasks to be abandoned',
+      GIVEN_UP_MS,
+    );
+    await until(() => receiver.ids().length === ids.length + 2, 'the notifications', TAKEOVER_MS);
+    // Spans of ended tasks are waited for, for ten seconds.
+    const spansOf = (id: string): Promise<readonly string[]> => idsOf(store, 'span', id);
+    for (const id of ids)
+      await until(async () => (await spansOf(id)).length > 0, `the span of ${id}`, TAKEOVER_MS);
+    const workflow = (): Promise<unknown> => get(third, '/api/workflows/workflow-task-0');
+    await until(
+      async () => ((await workflow()) as { status?: string }).status === 'cancelled',
+      'the end of the workflow',
+      TAKEOVER_MS,
+    );
+    for (const id of ids) {
+      expect([id, await idsOf(store, 'fact', id, 'event:="tasktrail.task.result"')]).toMatchObject([
+        id,
+        { length: 1 },
+      ]);
+      const result = await get(third, `/api/tasks/${id}/logs/final-result`);
+      expect(result).toMatchObject({
+        status: 'abandoned',
+        error: expect.stringMatching(/its worker is gone/),
+      });
+      const trace = JSON.stringify(await get(third, `/api/tasks/${id}/trace`));
+      expect(trace.split(`"spanId":"${spanIdOf(ids.indexOf(id))}"`)).toHaveLength(2);
+      expect(trace).toContain('process_lost');
+    }
+    const { events } = (await workflow()) as { events: { event_type: string }[] };
+    expect(events.filter(({ event_type: type }) => type === 'workflow_complete')).toHaveLength(1);
+    expect(await idsOf(store, 'event', 'workflow-task-0')).toHaveLength(events.length);
+    expect(await listedAs(third, 'running')).toEqual(['task-alive']);
+    expect(await workflowSpans()).toHaveLength(1);
+    // Each of them once: for no event a second request, and no second event.
+    expect(receiver.received.map(({ message }) => message.type).sort()).toEqual(
+      [...ids.map(() => 'task.abandoned'), 'workflow.cancelled', 'workflow.completed'].sort(),
+    );
+    expect(receiver.received).toHaveLength(receiver.ids().length);
+  }, 400_000);
+});
+
+function isGone({ child }: ServiceProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+async function holderOf(
+  services: readonly ServiceProcess[],
+  ...former: readonly ServiceProcess[]
+): Promise<ServiceProcess | undefined> {
+  for (const service of services)
+    if (!former.includes(service) && (await metric(service, 'tasktrail_lease_held')) === 1) return service;
+  return undefined;
+}
+
+async function metric(service: ServiceProcess, name: string): Promise<number | undefined> {
+  const text = await fetch(`${pageOf(service)}/metrics`, { headers, signal: AbortSignal.timeout(2_000) })
+    .then((answer) => answer.text())
+    .catch(() => '');
+  const [, value] = new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)`, 'm').exec(text) ?? [];
+  return value === undefined ? undefined : Number(value);
+}
+
+const headers = { authorization: `Bearer ${TOKEN}` };
+
+function pageOf({ stdout }: ServiceProcess): string {
+  return /page +(http:\S+)\//.exec(stdout)?.[1] ?? '';
+}
+
+async function get(service: ServiceProcess, path: string): Promise<unknown> {
+  return (await fetch(pageOf(service) + path, { headers })).json();
+}
+
+async function listedAs(service: ServiceProcess, status: string): Promise<readonly string[]> {
+  const page = (await get(service, `/api/tasks?status=${status}`)) as { items?: { task_id: string }[] };
+  return (page.items ?? []).map(({ task_id: id }) => id).sort();
+}
+
+/** Ids of the rows of a unit, each once. */
+async function idsOf(store: string, kind: string, unit: string, more = ''): Promise<readonly string[]> {
+  const rows = await new VictoriaLogs(store).rows(
+    `{app="tasktrail",kind="${kind}"} "unit":="${unit}" ${more} | uniq by (id)`,
+  );
+  return rows.map(({ id = '' }) => id);
+}
+
+function spanIdOf(index: number): string {
+  return String(index + 1).padStart(16, '0');
+}
+
+async function sendRunning(service: ServiceProcess, id: string, index: number): Promise<void> {
+  const task = { 'tasktrail.task.id': id, 'tasktrail.task.attempt': 1 };
+  await send(service, [
+    record('tasktrail.task.metadata', {
+      attributes: { ...task, 'tasktrail.span.name': 'process agent', 'tasktrail.span.kind': 5 },
+      body: { status: 'running', attempt: 1, heartbeat_seconds: 10, workflow_ids: [`workflow-${id}`] },
+      span: { traceId: TRACE_ID, spanId: spanIdOf(index) },
+    }),
+    ...(index === 0
+      ? [
+          record('tasktrail.workflow_start', {
+            attributes: { ...task, 'tasktrail.workflow.id': `workflow-${id}` },
+            body: { phases: [] },
+          }),
+        ]
+      : []),
+  ]);
+}
+
+function sendWorkflow(service: ServiceProcess, id: string): Promise<void> {
+  const attributes = { 'tasktrail.workflow.id': id };
+  return send(service, [
+    record('tasktrail.workflow_start', { attributes, body: { phases: [] } }),
+    record('tasktrail.workflow_complete', { attributes, body: { status: 'success' } }),
+  ]);
+}
+
+function sendHeartbeat(service: ServiceProcess, id: string): Promise<void> {
+  const attributes = { 'tasktrail.task.id': id, 'tasktrail.task.attempt': 1 };
+  return send(service, [record('tasktrail.task.heartbeat', { attributes })]).catch(() => {});
+}
+
+let records = 0;
+
+function record(
+  eventName: string,
+  {
+    attributes,
+    body,
+    span,
+  }: {
+    readonly attributes: Readonly<Record<string, JsonValue>>;
+    readonly body?: JsonObject;
+    readonly span?: { readonly traceId: string; readonly spanId: string };
+  },
+): unknown {
+  records += 1;
+  const id = `01KDY${String(records).padStart(21, '0')}`;
+  return {
+    timeUnixNano: `${Date.now()}000000`,
+    eventName,
+    attributes: keyValuesFromPlain({ 'tasktrail.event.id': id, ...attributes }),
+    ...(body !== undefined && { body: anyValueFromPlain(body) }),
+    ...span,
+  };
+}
+
+async function send(service: ServiceProcess, logRecords: readonly unknown[]): Promise<void> {
+  const answer = await fetch(`${service.otlpUrl}/v1/logs`, {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json' },
+    body: JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] }),
+    signal: AbortSignal.timeout(5_000),
+  });
+  expect([answer.status, await answer.text()]).toEqual([200, expect.not.stringContaining('rejected')]);
+}
