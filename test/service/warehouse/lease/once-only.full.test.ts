@@ -4,12 +4,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JsonObject, JsonValue } from '../../../../src/model/json.ts';
 import { anyValueFromPlain, keyValuesFromPlain } from '../../../../src/model/otlp.ts';
 import { VictoriaLogs } from '../../../../src/warehouse/client.ts';
+import { storedId } from '../../../../src/warehouse/line-order.ts';
 import { afterTest } from '../../../support/current-test.ts';
 import { tempDir } from '../../../support/log-dir.ts';
 import { NOTIFY_SECRET, type NotifyReceiver, startReceiver } from '../../../support/notify-receiver.ts';
 import { findRedis, type RedisServer, startRedis } from '../../../support/redis.ts';
 import { ServiceProcess } from '../../../support/service-process.ts';
+import { pathOf } from '../../../support/tool.ts';
 import { until } from '../../../support/until.ts';
+import { ACCESS_KEY, findVersitygw, SECRET_KEY, startVersitygw } from '../../../support/versitygw.ts';
 import {
   findVictoriaLogs,
   startVictoriaLogs,
@@ -18,6 +21,7 @@ import {
 
 const redisProgram = findRedis();
 const logsProgram = findVictoriaLogs();
+const gateway = findVersitygw();
 
 const TOKEN = 'token-of-the-test';
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
@@ -42,7 +46,7 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('what is 
     readonly services: ServiceProcess[];
   }
 
-  async function setUp(count: number): Promise<Setup> {
+  async function setUp(count: number, more: Readonly<Record<string, string>> = {}): Promise<Setup> {
     const redis = await startRedis(redisProgram, { appendOnly: true });
     afterTest(() => redis.stop());
     const receiver = await startReceiver();
@@ -54,7 +58,7 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('what is 
         { name: 'chat', url: receiver.url, secret: NOTIFY_SECRET, allow_addresses: ['127.0.0.1'] },
       ];
       await writeFile(join(cwd, 'tasktrail.config.json'), JSON.stringify({ notify }));
-      const env = { REDIS_URL: redis.url, TASK_LOGS_API_TOKEN: TOKEN };
+      const env = { REDIS_URL: redis.url, TASK_LOGS_API_TOKEN: TOKEN, ...more };
       const service = await ServiceProcess.start({ cwd, env, args: ['serve', '--store', store] });
       services.push(service);
       afterTest(async () => {
@@ -101,9 +105,10 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('what is 
     );
     await until(() => receiver.ids().length === ids.length + 2, 'the notifications', TAKEOVER_MS);
     // Spans of ended tasks are waited for, for ten seconds.
+    const rowOf = (id: string): string => storedId(`${TRACE_ID}-${spanIdOf(ids.indexOf(id))}`);
     const spansOf = (id: string): Promise<readonly string[]> => idsOf(store, 'span', id);
     for (const id of ids)
-      await until(async () => (await spansOf(id)).length > 0, `the span of ${id}`, TAKEOVER_MS);
+      await until(async () => (await spansOf(id)).includes(rowOf(id)), `the span of ${id}`, TAKEOVER_MS);
     const workflow = (): Promise<unknown> => get(third, '/api/workflows/workflow-task-0');
     await until(
       async () => ((await workflow()) as { status?: string }).status === 'cancelled',
@@ -120,9 +125,12 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('what is 
         status: 'abandoned',
         error: expect.stringMatching(/its worker is gone/),
       });
-      const trace = JSON.stringify(await get(third, `/api/tasks/${id}/trace`));
-      expect(trace.split(`"spanId":"${spanIdOf(ids.indexOf(id))}"`)).toHaveLength(2);
-      expect(trace).toContain('process_lost');
+      const trace = await get(third, `/api/tasks/${id}/trace`);
+      const own = (trace as { span_id: string }[]).filter(
+        ({ span_id: spanId }) => spanId === spanIdOf(ids.indexOf(id)),
+      );
+      expect([id, own]).toMatchObject([id, [{ name: 'process agent' }]]);
+      expect(JSON.stringify(own)).toContain('process_lost');
     }
     const { events } = (await workflow()) as { events: { event_type: string }[] };
     expect(events.filter(({ event_type: type }) => type === 'workflow_complete')).toHaveLength(1);
@@ -135,6 +143,95 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('what is 
     );
     expect(receiver.received).toHaveLength(receiver.ids().length);
   }, 400_000);
+
+  test('without Redis records are taken, the answers say that no service works for all, and what came meanwhile is done later', async () => {
+    const { store, redis, receiver, services } = await setUp(2);
+    const holder = await until(() => holderOf(services), 'a holder', TAKEOVER_MS);
+    await redis.kill();
+    await until(async () => (await holderOf(services)) === undefined, 'no holder', TAKEOVER_MS);
+    await until(
+      async () => JSON.stringify(await get(holder, '/readyz')).includes('no service ends silent tasks'),
+      'the notice',
+    );
+    for (const service of services) {
+      const ready = await fetch(`${pageOf(service)}/readyz`, { headers });
+      expect([ready.status, await ready.json()]).toMatchObject([200, { status: 'ready', reasons: {} }]);
+      expect(await metric(service, 'tasktrail_lease_held')).toBe(0);
+    }
+    await sendWorkflow(holder, 'workflow-meanwhile');
+    await until(
+      async () => (await idsOf(store, 'event', 'workflow-meanwhile')).length === 2,
+      'the events to be stored',
+    );
+    expect(receiver.received).toEqual([]);
+    await redis.start();
+    await until(() => receiver.received.length === 1, 'the notification', TAKEOVER_MS);
+    await until(
+      async () => (await idsOf(store, 'workflow-span', 'workflow-meanwhile')).length === 1,
+      'the span',
+      TAKEOVER_MS,
+    );
+    expect(receiver.received[0]?.message).toMatchObject({ data: { workflow_id: 'workflow-meanwhile' } });
+    const list = await get(holder, '/api/notifications');
+    expect(list).toMatchObject({ items: [{ state: 'delivered', workflow_id: 'workflow-meanwhile' }] });
+  }, 200_000);
+
+  test.skipIf('missing' in gateway)(
+    'a document that waits for S3 is uploaded by the next holder, and late events follow',
+    async () => {
+      const s3 = await startVersitygw(pathOf(gateway));
+      afterTest(() => s3.stop());
+      const { services } = await setUp(2, {
+        ...{ TASK_LOGS_S3_BUCKET: 'archive', TASK_LOGS_S3_ENDPOINT: s3.endpoint, AWS_REGION: 'us-east-1' },
+        ...{
+          AWS_ACCESS_KEY_ID: ACCESS_KEY,
+          AWS_SECRET_ACCESS_KEY: SECRET_KEY,
+          TASK_LOGS_S3_PATH_STYLE: 'true',
+        },
+      });
+      const first = await until(() => holderOf(services), 'a holder', TAKEOVER_MS);
+      const id = 'workflow-kept-20260102T030405Z';
+      await sendWorkflow(first, id);
+      // There is no bucket yet.
+      await until(
+        async () => JSON.stringify(await get(first, '/readyz')).includes('1 workflow document waits'),
+        'the notice',
+        TAKEOVER_MS,
+      );
+      first.child.kill('SIGKILL');
+      const next = await until(() => holderOf(services, first), 'the next holder', TAKEOVER_MS);
+      await s3.makeBucket('archive');
+      const documents = async (): Promise<readonly string[]> => [...(await s3.objectsIn('archive')).values()];
+      const [document] = await until(
+        async () => {
+          const found = await documents();
+          return found.length > 0 && found;
+        },
+        'the object',
+        90_000,
+      );
+      expect(JSON.parse(document ?? '')).toMatchObject({
+        workflow_id: id,
+        revision: 1,
+        events: { length: 2 },
+      });
+      expect([...(await s3.objectsIn('archive')).keys()]).toEqual([expect.stringContaining('2026')]);
+      await send(next, [
+        record('tasktrail.artifact_create', {
+          attributes: { 'tasktrail.workflow.id': id },
+          body: { artifact: { type: 'spec', path: '/late.md' } },
+        }),
+      ]);
+      await until(
+        async () => (JSON.parse((await documents())[0] ?? '{}') as { revision?: number }).revision === 2,
+        'the next revision',
+        TAKEOVER_MS,
+      );
+      expect(await documents()).toHaveLength(1);
+      expect((await documents())[0]).toContain('/late.md');
+    },
+    300_000,
+  );
 });
 
 function isGone({ child }: ServiceProcess): boolean {
