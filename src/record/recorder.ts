@@ -44,17 +44,6 @@ export function setRecorder(recorder: Recorder | undefined): void {
   isDecided = true;
 }
 
-/** Runs `fn` with another recorder. What it records of a task or a workflow must end within it. */
-export function recordWith(recorder: Recorder, fn: () => void): void {
-  const before = { current, isDecided };
-  setRecorder(recorder);
-  try {
-    fn();
-  } finally {
-    ({ current, isDecided } = before);
-  }
-}
-
 /** Sets the function that tells whether the settings switch recording off. Passed in: this folder does not know settings. */
 export function setOffSwitch(isOff: () => boolean): void {
   isSwitchedOff = isOff;

@@ -116,14 +116,14 @@ export class Sending {
 
   async #try(one: Notification): Promise<void> {
     const { receiver, outbox, now, holds, send = post, onChange } = this.#options;
-    // After a pause it may be another process.
-    if (!(await holds())) return this.#wait(DEFECT_MS);
     const payload = one.payload ?? '';
     const headers = await signedHeaders(receiver.secrets, {
       webhookId: one.webhookId,
       payload,
       at: new Date(now()),
     });
+    // Asked last: after a pause another process may send it.
+    if (!(await holds())) return this.#wait(DEFECT_MS);
     const outcome = await send(new URL(receiver.url), payload, {
       ...{ guard: this.#guard, headers, signal: this.#closing.signal },
     });

@@ -94,6 +94,11 @@ export function startHeldWork(term: Term, parts: HeldWorkParts): HeldWork {
       await watch.close();
       await opening;
       if (notifier !== undefined) await (term.isHeld() ? closeNotifier(notifier) : notifier.close(0));
+      for (const { name } of parts.config.notify) {
+        // The next holder has them: a sum over all services counts them once.
+        books.setNotifications(name, undefined);
+        books.setNotice(`notifications to ${name}`, undefined);
+      }
       await uploads?.close(term.isHeld() ? UPLOAD_MS : 0);
       books.setNotice(WATCH_PART, undefined);
     },

@@ -10,8 +10,7 @@ import type { OtlpSpan } from '../../../model/otlp.ts';
 import { sha256 } from '../../../model/sha256.ts';
 import { isStorable } from '../../../receive/records.ts';
 import type { Sink } from '../../../receive/sink.ts';
-import type { Recorder } from '../../../record/recorder.ts';
-import { recordWith } from '../../../record/recorder.ts';
+import { activeRecorder, type Recorder, setRecorder } from '../../../record/recorder.ts';
 import { takeIntoStore } from '../../../trail/thread/own-store.ts';
 import type { Term } from './redis-lease.ts';
 
@@ -58,10 +57,16 @@ export class LeaseRecords {
     };
   }
 
-  /** Stores what `fn` records. Rejects without the lease, and when the store does not take it: nothing counts as recorded then. */
+  /** Stores what `fn` records before it returns. Rejects without the lease, and when the store does not take it: nothing counts as recorded then. */
   async record(term: Term, fn: () => void): Promise<void> {
     this.#entries = [];
-    recordWith(this.#recorder, fn);
+    const before = activeRecorder();
+    setRecorder(this.#recorder);
+    try {
+      fn();
+    } finally {
+      setRecorder(before);
+    }
     const entries = this.#entries;
     this.#entries = [];
     await this.#store(term, entries);
