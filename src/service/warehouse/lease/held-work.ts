@@ -5,7 +5,7 @@ import { Notifier } from '../../../notify/notifier.ts';
 import type { RedisLink } from '../../../queue/bullmq/redis-link.ts';
 import { receiversOf } from '../../../trail/notify/receivers.ts';
 import { closeNotifier } from '../../../trail/notify/start-notify.ts';
-import { startReaper } from '../../../trail/reaper.ts';
+import { type ReaperOptions, startReaper } from '../../../trail/reaper.ts';
 import { taskEnder } from '../../../trail/thread/task-ender.ts';
 import type { VictoriaLogs } from '../../../warehouse/client.ts';
 import { TaskCatalog } from '../../../warehouse/read/task-catalog.ts';
@@ -38,6 +38,8 @@ export interface HeldWorkParts {
   readonly link: RedisLink;
   /** In front of every key. */
   readonly prefix: string;
+  /** Default: as over files. */
+  readonly limits?: Pick<ReaperOptions, 'tickMs' | 'silenceMs' | 'quietMs'>;
   log(line: string): void;
 }
 
@@ -81,6 +83,7 @@ export function startHeldWork(term: Term, parts: HeldWorkParts): HeldWork {
       isRecording: () => term.isHeld(),
     },
     isBehind: async () => !(await watch.look()),
+    ...parts.limits,
     log,
   });
   const opening = openNotifier(term, { ...parts, views, workflows, watch }).then((opened) => {
