@@ -85,6 +85,8 @@ export class RowWatch {
   readonly #now: () => number;
   #changes: ChangedUnits | undefined;
   #fromMs = 0;
+  /** Notifications may be sent of what came since then. */
+  #tellFromMs = 0;
   readonly #waiting = new Map<string, Waiting>();
   readonly #sent = new LRUCache<string, true>({ max: REMEMBERED_MAX });
   readonly #idle = new LRUCache<string, true>({ max: REMEMBERED_MAX });
@@ -176,7 +178,10 @@ export class RowWatch {
   }
 
   async #begin(nowMs: number): Promise<ChangedUnits> {
-    this.#fromMs = Math.max((await this.#options.mark.read()) ?? 0, nowMs - FIRST_LOOK_MS);
+    const markMs = await this.#options.mark.read();
+    this.#fromMs = Math.max(markMs ?? 0, nowMs - FIRST_LOOK_MS);
+    // Without a place nothing says what was sent: nothing that came before is.
+    this.#tellFromMs = markMs === undefined ? nowMs : this.#fromMs;
     return new ChangedUnits(this.#options.logs, { fromMs: this.#fromMs, now: this.#now });
   }
 
@@ -272,7 +277,7 @@ export class RowWatch {
   }
 
   #freshMs(): number {
-    return Math.max(this.#fromMs, this.#now() - FRESH_MS);
+    return Math.max(this.#tellFromMs, this.#now() - FRESH_MS);
   }
 
   async #keepMark(nowMs: number): Promise<void> {

@@ -174,6 +174,16 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('what is 
     expect(receiver.received[0]?.message).toMatchObject({ data: { workflow_id: 'workflow-meanwhile' } });
     const list = await get(holder, '/api/notifications');
     expect(list).toMatchObject({ items: [{ state: 'delivered', workflow_id: 'workflow-meanwhile' }] });
+
+    await redis.start({ empty: true });
+    await until(async () => (await itemsOf(holder)) === 0, 'Redis to be empty', TAKEOVER_MS);
+    await until(() => holderOf(services), 'a holder after that', TAKEOVER_MS);
+    await sendWorkflow(holder, 'workflow-later');
+    await until(() => receiver.received.length > 1, 'the next notification', TAKEOVER_MS);
+    expect(receiver.received.map(({ message }) => message)).toMatchObject([
+      { data: { workflow_id: 'workflow-meanwhile' } },
+      { data: { workflow_id: 'workflow-later' } },
+    ]);
   }, 200_000);
 
   test.skipIf('missing' in gateway)(
@@ -263,6 +273,10 @@ function pageOf({ stdout }: ServiceProcess): string {
 
 async function get(service: ServiceProcess, path: string): Promise<unknown> {
   return (await fetch(pageOf(service) + path, { headers })).json();
+}
+
+async function itemsOf(service: ServiceProcess): Promise<number | undefined> {
+  return ((await get(service, '/api/notifications')) as { items?: unknown[] }).items?.length;
 }
 
 async function listedAs(service: ServiceProcess, status: string): Promise<readonly string[]> {
