@@ -43,6 +43,8 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return redis.error_reply('LEASE an
 export interface Term {
   /** Each later term has a higher one. */
   readonly number: number;
+  /** When it began. Milliseconds since the epoch, by the clock of this service. */
+  readonly beganMs: number;
   /** False once the lease may belong to another service. Costs nothing. */
   isHeld(): boolean;
   /** Asks Redis, and renews. False as `isHeld`, also while Redis is away. To be asked before what cannot be taken back. */
@@ -197,6 +199,7 @@ interface TermParts {
 
 class HeldTerm implements Term {
   readonly number: number;
+  readonly beganMs: number;
   readonly value: string;
   readonly #parts: TermParts;
   #renewed: Moment;
@@ -207,6 +210,7 @@ class HeldTerm implements Term {
     this.value = parts.value;
     this.number = Number(parts.value.split(' ')[0]);
     this.#renewed = parts.asked;
+    this.beganMs = parts.asked.wallMs;
   }
 
   isHeld(): boolean {

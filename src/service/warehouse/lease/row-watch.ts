@@ -29,8 +29,9 @@ const SWEEP_MS = 600_000;
 /** Interval at which the place is kept from which the next holder goes on. */
 const MARK_MS = 10_000;
 
-/** Without such a place, and at most: so far back ended tasks and workflows are looked at for missing spans. */
-const FIRST_LOOK_MS = 86_400_000;
+/** So far back ended tasks and workflows are looked at for missing spans: without such a place, and with an old one. */
+const FIRST_LOOK_MS = 3_600_000;
+const FIRST_LOOK_MS_MAX: number = 7 * 86_400_000;
 
 /** Notifications are sent of ends that are younger; the notifier remembers those of days. */
 const FRESH_MS = 3_600_000;
@@ -179,9 +180,9 @@ export class RowWatch {
 
   async #begin(nowMs: number): Promise<ChangedUnits> {
     const markMs = await this.#options.mark.read();
-    this.#fromMs = Math.max(markMs ?? 0, nowMs - FIRST_LOOK_MS);
+    this.#fromMs = Math.max(markMs ?? nowMs - FIRST_LOOK_MS, nowMs - FIRST_LOOK_MS_MAX);
     // Without a place nothing says what was sent: nothing that came before is.
-    this.#tellFromMs = markMs === undefined ? nowMs : this.#fromMs;
+    this.#tellFromMs = markMs === undefined ? this.#options.term.beganMs : this.#fromMs;
     return new ChangedUnits(this.#options.logs, { fromMs: this.#fromMs, now: this.#now });
   }
 

@@ -65,6 +65,7 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('the work
     const sink = new RowSink({ logs, books, log: say, onHeartbeats: (ids) => board.note(ids) });
     const term: Term = {
       number: 1,
+      beganMs: Date.now(),
       isHeld: () => true,
       confirm: async () => true,
       run: (script, keys, args) =>

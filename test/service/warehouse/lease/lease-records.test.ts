@@ -10,7 +10,13 @@ import { taskEnder } from '../../../../src/trail/thread/task-ender.ts';
 import { span } from '../../../support/records.ts';
 import { foldOf, wholeRun } from '../../../support/workflow-files.ts';
 
-const HELD: Term = { number: 1, isHeld: () => true, confirm: async () => true, run: async () => 1 };
+const HELD: Term = {
+  number: 1,
+  beganMs: 0,
+  isHeld: () => true,
+  confirm: async () => true,
+  run: async () => 1,
+};
 const LOST: Term = { ...HELD, isHeld: () => false, confirm: async () => false };
 
 interface Service {
