@@ -194,8 +194,9 @@ export class Books {
   }
 
   /** Instead of those before. */
-  setNotifications(receiver: string, counts: NotificationCounts): void {
-    this.#notifications.set(receiver, counts);
+  setNotifications(receiver: string, counts: NotificationCounts | undefined): void {
+    if (counts === undefined) this.#notifications.delete(receiver);
+    else this.#notifications.set(receiver, counts);
     this.#onChange();
   }
 

@@ -30,7 +30,7 @@ export interface Clock {
 export interface ArchiveOptions {
   readonly config: Omit<BucketOptions, 'signal'>;
   readonly outbox: Outbox;
-  readonly books: Books;
+  readonly books: Pick<Books, 'setReason' | 'setNotice'>;
   log(line: string): void;
   /** Default: the system clock. */
   readonly clock?: Clock;

@@ -273,7 +273,8 @@ export const SETTINGS: SettingTable<Settings> = {
     default: undefined,
     defaultText: 'a queue in the process',
     group: 'Queue and agents',
-    sentence: 'The Redis that holds the queue, with user, password and database if it needs them.',
+    sentence:
+      'The Redis that holds the queue, with user, password and database if it needs them. With `--store`: the Redis by which [one service works for all](victorialogs.md#what-one-service-does-for-all).',
     mayBeInFile: true,
     field: 'redisUrl',
   },

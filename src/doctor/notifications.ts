@@ -1,5 +1,5 @@
 import { objectOf } from '../model/json.ts';
-import { createNotificationList } from '../trail/notify/notification-list.ts';
+import { createNotificationList, outboxFiles } from '../trail/notify/notification-list.ts';
 import { problemsOfFilters } from '../trail/notify/receivers.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 
@@ -9,7 +9,7 @@ export async function checkNotifications({ config }: Subject): Promise<readonly 
   const filters = problemsOfFilters(config).map((text) =>
     problem('notify', text, 'correct it in tasktrail.config.json; the service does not start'),
   );
-  const receivers = await createNotificationList(config.logDir, config.notify).listReceivers();
+  const receivers = await createNotificationList(outboxFiles(config.logDir), config.notify).listReceivers();
   const found = receivers.map((receiver) => {
     const { receiver: name, trouble, delivered, pending, is_configured: isConfigured } = receiver;
     const where = `notify.${String(name)}`;

@@ -70,6 +70,8 @@ export interface RecorderOptions {
   /** False: workflows, phases and steps are recorded as spans only. Default true. */
   readonly emitWorkflowEvents?: boolean;
   readonly resource: Resource;
+  /** Never gives spans to the user's provider: they would be written to the journal of the open trail. Default false. */
+  readonly isAlone?: boolean;
   readonly journal: JournalWriter & Pick<Recorder, 'flush' | 'synced' | 'keep'>;
 }
 
@@ -83,8 +85,10 @@ export class OtelRecorder implements Recorder {
   readonly #resource: Resource;
   readonly #tracer: Tracer;
   readonly keep: Recorder['keep'];
+  readonly #isAlone: boolean;
 
-  constructor({ resource, journal, emitWorkflowEvents }: RecorderOptions) {
+  constructor({ resource, journal, emitWorkflowEvents, isAlone = false }: RecorderOptions) {
+    this.#isAlone = isAlone;
     this.#journal = journal;
     this.keep = journal.keep && ((record) => journal.keep?.(record) ?? Promise.resolve());
     this.#emitWorkflowEvents = emitWorkflowEvents ?? true;
@@ -140,7 +144,7 @@ export class OtelRecorder implements Recorder {
     };
     // A user's provider with another id generator gives random ids. A resumed process finds them in the facts that
     // announced the spans.
-    if (userProcessors.length > 0) {
+    if (userProcessors.length > 0 && !this.#isAlone) {
       const span = startUserSpan(() =>
         trace.getTracer(SCOPE_NAME).startSpan(start.name, options, start.parent),
       );

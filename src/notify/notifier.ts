@@ -1,18 +1,13 @@
-import { rm, stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NotificationCounts } from '../books.ts';
 import { messageOf } from '../errors.ts';
 import { isoFromMs } from '../model/time.ts';
-import { makeDirectory } from '../system/durable.ts';
-import { checkFolders } from '../system/files/real-folders.ts';
-import { holdsLease } from '../system/lease-guard.ts';
 import type { Candidate, Mark, NotifySource } from './candidate.ts';
 import { Intake, type Target } from './event-intake.ts';
 import type { Receiver } from './notify-receiver.ts';
-import { readMark, writeMark } from './outbox/mark-file.ts';
 import { countsOf, troubleOf } from './outbox/notification-counts.ts';
-import { notifyDir, outboxNames, outboxPath } from './outbox/read-outbox.ts';
 import { Outbox } from './outbox/receiver-outbox.ts';
+import type { NotifyStorage } from './outbox/storage.ts';
 import { Sending, urlHash } from './send/sending.ts';
 
 /** Interval of looks at the work that is left, at shutdown. */
@@ -44,15 +39,13 @@ const LEFT_MS = 4 * 86_400_000;
 const LOST_MARK_MS = 3_600_000;
 
 export interface NotifierOptions {
-  readonly logDir: string;
-  /** Id of the log directory. */
+  readonly storage: NotifyStorage;
+  /** Id of the log directory, or of what stands for it. */
   readonly directory: string;
   readonly receivers: readonly Receiver[];
   readonly source: NotifySource;
   readonly traceUrls: readonly string[];
   readonly now?: () => number;
-  /** Whether this process still owns the directory. */
-  isHeld(): boolean;
   /** The counts of a receiver, whenever they change. */
   onCounts(receiver: string, counts: NotificationCounts): void;
   /** Why notifications of a receiver do not arrive; undefined: they do. */
@@ -134,13 +127,12 @@ export class Notifier {
 
   /** While the mark cannot be read or written, no other one takes its place, and it is tried again. */
   async #openMark(): Promise<void> {
-    const { logDir, log } = this.#options;
+    const { storage, log } = this.#options;
     try {
-      checkFolders(notifyDir(logDir), 1);
-      await makeDirectory(notifyDir(logDir));
-      const read = await readMark(logDir);
+      await storage.prepare();
+      const read = await storage.readMark();
       const mark = read ?? (await this.#firstMark());
-      if (read === undefined) await writeMark(logDir, mark);
+      if (read === undefined) await storage.writeMark(mark);
       this.#written = mark;
     } catch (error) {
       log(`notifications: ${messageOf(error)}`);
@@ -149,19 +141,19 @@ export class Notifier {
 
   /** Nothing that was written before the first start is sent. */
   async #firstMark(): Promise<Mark> {
-    const { logDir, source } = this.#options;
-    const isLost = (await outboxNames(logDir)).length > 0;
+    const { storage, source } = this.#options;
+    const isLost = (await storage.names()).length > 0;
     return isLost ? { at: isoFromMs(this.#now() - LOST_MARK_MS), feed: undefined } : source.mark();
   }
 
   async #openReceiver(receiver: Receiver): Promise<void> {
-    const { logDir, log } = this.#options;
+    const { storage, log } = this.#options;
     try {
-      const outbox = await Outbox.open({ logDir, receiver: receiver.name, now: this.#now });
+      const outbox = await Outbox.open({ lines: storage.open(receiver.name), now: this.#now });
       const { goneUrl } = outbox.totals;
       if (goneUrl !== null && goneUrl !== urlHash(receiver.url)) await outbox.setGone(undefined);
       const sending = new Sending({
-        ...{ receiver, outbox, log, now: this.#now, isHeld: this.#options.isHeld },
+        ...{ receiver, outbox, log, now: this.#now, holds: () => storage.holds(true) },
         onChange: () => this.#report({ receiver, outbox }),
       });
       this.#targets.push({ receiver, outbox, sending });
@@ -259,7 +251,7 @@ export class Notifier {
   }
 
   async #settle(): Promise<void> {
-    if (!holdsLease() || !this.#options.isHeld()) return;
+    if (!(await this.#options.storage.holds(false))) return;
     if (this.#written === undefined) {
       await this.#openMark();
       this.#work();
@@ -303,19 +295,15 @@ export class Notifier {
     const writtenMs = Date.parse(written.at);
     // Nothing was noted since: the mark that is there is as good, and a quiet service leaves the disk alone.
     if (this.#notedMs < writtenMs && this.#now() - writtenMs < MARK_MS) return;
-    await writeMark(this.#options.logDir, next);
+    await this.#options.storage.writeMark(next);
     this.#written = next;
   }
 
   async #removeLeft(): Promise<void> {
-    const { logDir, receivers } = this.#options;
+    const { storage, receivers } = this.#options;
     const known = new Set(receivers.map(({ name }) => name));
-    for (const name of await outboxNames(logDir)) {
-      if (known.has(name)) continue;
-      const path = outboxPath(logDir, name);
-      const { mtimeMs } = await stat(path);
-      if (this.#now() - mtimeMs > LEFT_MS && holdsLease(true)) await rm(path, { force: true });
-    }
+    for (const name of await storage.names())
+      if (!known.has(name)) await storage.removeUnchanged(name, LEFT_MS);
   }
 
   #report({ receiver, outbox }: Target): void {

@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts';
 import type { GaugeReading } from '../export/gauge-producer.ts';
 import { createMetricReaders, type MetricReaders } from '../export/metric-readers.ts';
 import type { Queue } from '../queue/queue.ts';
-import { queueJobs } from '../trail/metrics/gauges.ts';
+import { leaseHeld, queueJobs } from '../trail/metrics/gauges.ts';
 import { TrailMetrics } from '../trail/metrics/trail-metrics.ts';
 import { resourceOf } from '../trail/resource.ts';
 import type { Trail } from '../trail/trail.ts';
@@ -18,6 +18,7 @@ export class ServiceMetrics {
   readonly #notice: PushNotice;
   #metrics: TrailMetrics | undefined;
   #queue: Queue | undefined;
+  #holdsLease: (() => boolean) | undefined;
 
   constructor(config: Config) {
     const instance = resourceFromAttributes({ 'service.instance.id': randomUUID() });
@@ -45,6 +46,11 @@ export class ServiceMetrics {
     this.#queue = queue;
   }
 
+  /** `isHeld`: whether this service holds the lease of a store that several share. */
+  watchLease(isHeld: () => boolean): void {
+    this.#holdsLease = isHeld;
+  }
+
   watchTrail({ books, reader, recovered, otlpUrl }: Trail): void {
     this.#notice.attach(books);
     // Only the holder exports the failed tasks.
@@ -58,7 +64,9 @@ export class ServiceMetrics {
 
   async #readGauges(): Promise<readonly GaugeReading[]> {
     const own = (await this.#metrics?.readGauges()) ?? [];
-    return this.#queue === undefined ? own : [...own, await queueJobs(this.#queue)];
+    const lease = this.#holdsLease === undefined ? [] : [leaseHeld(this.#holdsLease())];
+    const queue = this.#queue === undefined ? [] : [await queueJobs(this.#queue)];
+    return [...own, ...lease, ...queue];
   }
 }
 

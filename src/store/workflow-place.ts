@@ -47,7 +47,8 @@ export class WorkflowPlaces {
   async place(workflowId: string, timestamp: string): Promise<string> {
     const found = await this.find(workflowId);
     if (found !== undefined) return found;
-    const month = join(this.#workflowDir, timestamp.slice(0, 4), timestamp.slice(5, 7));
+    const { year, month: number } = filedMonth(workflowId, timestamp);
+    const month = join(this.#workflowDir, year, number);
     this.#months.set(workflowId, month);
     return month;
   }
@@ -109,6 +110,15 @@ async function foldersIn(dir: string, pattern: RegExp): Promise<readonly string[
   const folders: string[] = [];
   for (const name of names) if (await areRealFolders(join(dir, name), 1)) folders.push(join(dir, name));
   return folders;
+}
+
+/** The month under which a workflow is filed: that of the stamp in its id, or of this time (ISO 8601). */
+export function filedMonth(
+  workflowId: string,
+  timestamp: string,
+): { readonly year: string; readonly month: string } {
+  const [, year = timestamp.slice(0, 4), month = timestamp.slice(5, 7)] = STAMP.exec(workflowId) ?? [];
+  return { year, month };
 }
 
 function stampedMonth(workflowId: string): string | undefined {

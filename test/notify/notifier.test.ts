@@ -6,6 +6,7 @@ import { isoFromMs } from '../../src/model/time.ts';
 import type { Candidate, Mark, NotifySource } from '../../src/notify/candidate.ts';
 import { Notifier } from '../../src/notify/notifier.ts';
 import type { Receiver } from '../../src/notify/notify-receiver.ts';
+import { fileStorage } from '../../src/notify/outbox/file-storage.ts';
 import { readMark, writeMark } from '../../src/notify/outbox/mark-file.ts';
 import { readOutbox } from '../../src/notify/outbox/read-outbox.ts';
 import { tempDir } from '../support/log-dir.ts';
@@ -58,8 +59,9 @@ async function rig(logDir: string, found: readonly string[] = []): Promise<Rig> 
     },
   };
   const notifier = new Notifier({
-    ...{ logDir, directory: 'd', receivers: [RECEIVER], source, traceUrls: [], now: () => now },
-    ...{ isHeld: () => true, onCounts: () => {}, onTrouble: () => {}, log: () => {} },
+    storage: fileStorage(logDir, { isHeld: () => true, now: () => now }),
+    ...{ directory: 'd', receivers: [RECEIVER], source, traceUrls: [], now: () => now },
+    ...{ onCounts: () => {}, onTrouble: () => {}, log: () => {} },
   });
   await notifier.open();
   onTestFinished(() => notifier.close(0));

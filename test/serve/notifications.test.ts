@@ -2,10 +2,11 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Notification } from '../../src/notify/notification.ts';
+import { outboxFile } from '../../src/notify/outbox/file-storage.ts';
 import { Outbox } from '../../src/notify/outbox/receiver-outbox.ts';
 import { serveLogs } from '../../src/serve/logs.ts';
 import { createReader } from '../../src/store/read/reader.ts';
-import { createNotificationList } from '../../src/trail/notify/notification-list.ts';
+import { createNotificationList, outboxFiles } from '../../src/trail/notify/notification-list.ts';
 import { ask, listen, tempDir } from './log-server.ts';
 
 const AT = '2026-01-02T03:04:0';
@@ -24,18 +25,18 @@ async function serve(): Promise<number> {
   const logDir = await tempDir();
   mkdirSync(join(logDir, '_notify'));
   const now = (): number => Date.parse(`${AT}9.000Z`);
-  const chat = await Outbox.open({ logDir, receiver: 'chat', now });
+  const chat = await Outbox.open({ lines: outboxFile(logDir, 'chat'), now });
   for (const index of [1, 2, 3]) await chat.set(notificationOf(index));
   const tried = { attempts: 2, lastAt: `${AT}5.000Z`, lastStatus: 503, lastFailure: 'answered 503' };
   await chat.set(notificationOf(2, tried));
   await chat.set(
     notificationOf(3, { ...tried, lastStatus: 204, lastFailure: null, state: 'delivered', nextAt: null }),
   );
-  const pager = await Outbox.open({ logDir, receiver: 'pager', now });
+  const pager = await Outbox.open({ lines: outboxFile(logDir, 'pager'), now });
   await pager.set(notificationOf(4, { type: 'workflow.failed', subject: 'workflow workflow-1' }));
   const url = 'https://hooks.example.com/a-secret-path';
   const receiver = { ...{ name: 'chat', url, secret: [], on: [], allowAddresses: [] }, filter: undefined };
-  const list = createNotificationList(logDir, [{ ...receiver, link: undefined }]);
+  const list = createNotificationList(outboxFiles(logDir), [{ ...receiver, link: undefined }]);
   return listen(serveLogs({ reader: { ...createReader(logDir), ...list } }));
 }
 

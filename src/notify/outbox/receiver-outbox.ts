@@ -1,17 +1,9 @@
-import { fsync } from 'node:fs';
-import { promisify } from 'node:util';
 import { messageOf } from '../../errors.ts';
 import { isoFromMs } from '../../model/time.ts';
-import { withFile, writeWhole } from '../../system/descriptor.ts';
-import { replaceFile } from '../../system/durable.ts';
-import { checkFolders } from '../../system/files/real-folders.ts';
-import { checkLease } from '../../system/lease-guard.ts';
 import type { DropReason, Notification } from '../notification.ts';
 import { notificationLine, type ReceiverTotals, receiverLine } from './outbox-line.ts';
 import { OutboxState } from './outbox-state.ts';
-import { notifyDir, outboxPath, readOutbox } from './read-outbox.ts';
-
-const syncFile = promisify(fsync);
+import type { OutboxLines } from './storage.ts';
 
 /** Waiting notifications of one receiver. It is full when a receiver is away for days; memory and disk are bounded by it. */
 const PENDING_MAX = 5_000;
@@ -25,14 +17,13 @@ const ENDED_MS = 4 * 86_400_000;
 const REWRITE_BYTES_MIN = 262_144;
 
 export interface OutboxOptions {
-  readonly logDir: string;
-  readonly receiver: string;
+  readonly lines: OutboxLines;
   readonly now: () => number;
 }
 
 /**
- * The notifications of one receiver, in memory and in a JSONL file. A change is in the file when its method resolves, so that
- * nothing is lost with the process. While the file cannot be written, changes are kept in memory and written later.
+ * The notifications of one receiver, in memory and in lines. A change is in a line when its method resolves, so that nothing is
+ * lost with the process. While no line can be written, changes are kept in memory and written later.
  */
 export class Outbox {
   readonly #options: OutboxOptions;
@@ -55,11 +46,10 @@ export class Outbox {
   static async open(options: OutboxOptions): Promise<Outbox> {
     const outbox = new Outbox(options);
     try {
-      const read = await readOutbox(options.logDir, options.receiver);
-      if (read !== undefined) outbox.#state = read.state;
+      outbox.#state = (await options.lines.read()) ?? outbox.#state;
     } catch (error) {
       // The lines in it are not known, and must not be written over.
-      outbox.#behind = `its file cannot be read: ${messageOf(error)}`;
+      outbox.#behind = `they cannot be read: ${messageOf(error)}`;
       throw error;
     }
     for (const one of outbox.#state.all) if (one.state === 'pending') outbox.#addPending(one);
@@ -148,9 +138,7 @@ export class Outbox {
     // A rewrite writes everything, in order.
     if (this.#behind !== undefined) return;
     try {
-      checkFolders(notifyDir(this.#options.logDir), 1);
-      checkLease();
-      await withFile(this.#path, 'a', (fd) => writeWhole(fd, Buffer.from(text)));
+      await this.#options.lines.append(text);
       this.#bytes += Buffer.byteLength(text);
       this.#isUnsynced = true;
     } catch (error) {
@@ -169,8 +157,7 @@ export class Outbox {
     const totals = receiverLine(this.#state.totals, isoFromMs(this.#options.now()));
     const text = [...ended, totals, ...waiting].join('');
     try {
-      checkFolders(notifyDir(this.#options.logDir), 1);
-      await replaceFile(this.#path, text);
+      await this.#options.lines.replace(text);
       this.#behind = undefined;
       this.#bytes = Buffer.byteLength(text);
       this.#liveBytes = this.#bytes;
@@ -182,7 +169,7 @@ export class Outbox {
 
   async #syncFile(): Promise<void> {
     try {
-      await withFile(this.#path, 'r+', (fd) => syncFile(fd));
+      await this.#options.lines.sync();
       this.#isUnsynced = false;
     } catch (error) {
       // A failed sync is not trusted by a second one.
@@ -204,10 +191,6 @@ export class Outbox {
       forgotten += 1;
     }
     return forgotten > ENDED_MAX / 10;
-  }
-
-  get #path(): string {
-    return outboxPath(this.#options.logDir, this.#options.receiver);
   }
 
   /** Appends and rewrites never overlap. */

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../../errors.ts';
 import { isoFromMs } from '../../model/time.ts';
-import { holdsLease } from '../../system/lease-guard.ts';
 import type { Notification } from '../notification.ts';
 import type { Receiver } from '../notify-receiver.ts';
 import type { Outbox } from '../outbox/receiver-outbox.ts';
@@ -24,8 +23,8 @@ export interface SendingOptions {
   readonly receiver: Receiver;
   readonly outbox: Outbox;
   readonly now: () => number;
-  /** Whether this process still owns the directory. */
-  isHeld(): boolean;
+  /** Whether this process still may send, and no other one: asked before each try. */
+  holds(): Promise<boolean>;
   /** Called after each change of what waits. */
   onChange(): void;
   log(line: string): void;
@@ -116,15 +115,15 @@ export class Sending {
   }
 
   async #try(one: Notification): Promise<void> {
-    const { receiver, outbox, now, isHeld, send = post, onChange } = this.#options;
-    // Only the process that owns the directory sends; after a pause it may be another one.
-    if (!isHeld() || !holdsLease(true)) return this.#wait(DEFECT_MS);
+    const { receiver, outbox, now, holds, send = post, onChange } = this.#options;
     const payload = one.payload ?? '';
     const headers = await signedHeaders(receiver.secrets, {
       webhookId: one.webhookId,
       payload,
       at: new Date(now()),
     });
+    // Asked last: after a pause another process may send it.
+    if (!(await holds())) return this.#wait(DEFECT_MS);
     const outcome = await send(new URL(receiver.url), payload, {
       ...{ guard: this.#guard, headers, signal: this.#closing.signal },
     });

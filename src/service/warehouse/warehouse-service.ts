@@ -2,6 +2,7 @@ import { Books } from '../../books.ts';
 import type { Config } from '../../config/config.ts';
 import { messageOf, TasktrailError } from '../../errors.ts';
 import { type Receiver, startReceiver } from '../../receive/server.ts';
+import type { Sink } from '../../receive/sink.ts';
 import { setRedactRules } from '../../redact/redact.ts';
 import type { Reader } from '../../serve/reader.ts';
 import { closeAll } from '../../system/closers.ts';
@@ -16,6 +17,7 @@ import { ReasonLines } from '../reason-lines.ts';
 import { ServiceMetrics } from '../service-metrics.ts';
 import { startTelemetry } from '../telemetry.ts';
 import { type CreateExpress, loadExpress, mountReading } from '../web-app.ts';
+import { openOnceOnly } from './lease/once-only.ts';
 import { openTaskDoors, type TaskDoors } from './task-doors.ts';
 
 /** Milliseconds for requests in flight at shutdown: of REST, then of the receiver. */
@@ -63,7 +65,9 @@ export async function startWarehouseService(
     metrics.startTrail().watchProcess(books);
     const reasonLines = new ReasonLines({ books, log });
     closers.unshift(async () => reasonLines.close());
-    const sink = new RowSink({ logs, books, log });
+    const once = await openOnceOnly({ config: { ...config, storeUrl }, logs, books, metrics, log });
+    closers.unshift(() => once.close());
+    const sink = once.start(new RowSink({ logs, books, log, onHeartbeats: once.onHeartbeats }));
     const receiver = await openReceiver(config, sink);
     closers.unshift(() => receiver.close(RECEIVER_DEADLINE_MS));
     const index = await openWarehouseIndex(storeUrl, { books });
@@ -77,7 +81,8 @@ export async function startWarehouseService(
       onPart: (problem) => books.setNotice('store', problem),
     });
     const { server, closeStreams } = await openHttp({
-      ...{ config, createExpress, reader, doors, books, metrics, log },
+      ...{ config, createExpress, doors, books, metrics, log },
+      reader: { ...reader, ...once.lists },
     });
     closers.unshift(async () => {
       closeStreams();
@@ -113,7 +118,7 @@ async function check(logs: VictoriaLogs): Promise<void> {
   }
 }
 
-function openReceiver(config: Config, sink: RowSink): Promise<Receiver> {
+function openReceiver(config: Config, sink: Sink): Promise<Receiver> {
   const { otlpHost: host, otlpPort: port, corsOrigins, apiToken, key } = config;
   return startReceiver({ host, port, corsOrigins, sink, secrets: { apiToken, key } });
 }

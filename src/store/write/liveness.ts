@@ -1,4 +1,4 @@
-import type { TaskStatus } from '../../model/documents.ts';
+import type { Metadata, TaskStatus } from '../../model/documents.ts';
 import type { SenderMark } from '../../model/sender.ts';
 
 /** Assumed interval of a sender that does not announce one: tasktrail's own. */
@@ -22,6 +22,15 @@ export interface TaskOrigin {
   readonly agent: string | null;
   /** ISO 8601: start of the work, otherwise creation of the task. */
   readonly startedAt: string | null;
+}
+
+/** By the metadata of a fold. `openedBy`: as in the state. */
+export function taskStateOf(metadata: Metadata, openedBy: SenderMark | undefined): TaskState {
+  const { task_id: taskId, status, attempt, heartbeat_seconds: seconds } = metadata;
+  const heartbeatSeconds = typeof seconds === 'number' && seconds > 0 ? seconds : undefined;
+  const { source, assigned_agent: agent, started_at: startedAt, created_at: createdAt } = metadata;
+  const about = { source, agent, startedAt: startedAt ?? createdAt };
+  return { taskId, status, attempt, heartbeatSeconds, about, openedBy };
 }
 
 /** A running task. Times are milliseconds since the epoch. */

@@ -3,13 +3,14 @@ import { basename, join } from 'node:path';
 import { errnoOf } from '../../errors.ts';
 import { isPathSafeId, isWorkflowId } from '../../model/ids.ts';
 import { parseJson, parseObject } from '../../model/json.ts';
-import { compareMarks, markOfSpan, type SenderMark } from '../../model/sender.ts';
+import { compareMarks, markOfSpan } from '../../model/sender.ts';
 import { readText } from '../../system/durable.ts';
 import { lstatIfPresent, namesIn, readableNamesIn } from '../../system/files/optional-files.ts';
 import { TASK_FILES, type TaskFile, WORKFLOW_FILES } from '../layout.ts';
 import { openTaskLines } from '../task-file.ts';
 import { workflowFile } from '../workflow-place.ts';
 import { spanOf } from './lines/sent-span.ts';
+import type { SoughtSpan } from './workflow/missing-spans.ts';
 
 /** Ids of tasks that an earlier process may have left unfinished. */
 export async function unsettledTasks(logDir: string): Promise<AsyncGenerator<string>> {
@@ -50,11 +51,6 @@ export async function* unsettledWorkflows(month: string): AsyncGenerator<string>
     ]);
     if (document === undefined || facts === undefined || document - facts < SETTLED_MS) yield id;
   }
-}
-
-export interface SoughtSpan {
-  readonly spanId: string;
-  readonly mark: SenderMark | undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 /** After an end, spans may still be in transit. A span that was announced and has not arrived by then is given up. */
-const LOST_SPAN_MS = 10_000;
+export const LOST_SPAN_MS = 10_000;
 
 /** Files are put in order after this much quiet. Each further time the wait doubles, so that stragglers cost little. */
 const SETTLE_MS = 2_000;

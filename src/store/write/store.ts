@@ -23,10 +23,11 @@ import { Liveness } from './liveness.ts';
 import { NameGuard, type NameRules, removeLeftProbes } from './name-guard.ts';
 import { notify, type StoreObserver } from './observer.ts';
 import { OpenUnits } from './open-units.ts';
-import { isSpanInTask, type SoughtSpan, unsettledTasks, unsettledWorkflows } from './recovery.ts';
+import { isSpanInTask, unsettledTasks, unsettledWorkflows } from './recovery.ts';
 import { Refusal, Refusals, unavailable } from './refusals.ts';
 import { OpenTask } from './task/open-task.ts';
 import { type RecoverableUnits, UnitRecovery } from './unit-recovery.ts';
+import type { SoughtSpan } from './workflow/missing-spans.ts';
 import { OpenWorkflow, timeOf, type WorkflowChange } from './workflow/open-workflow.ts';
 
 /** All delays are whole seconds. */

@@ -37,6 +37,16 @@ export function unreadyParts(books: Books, labels: MetricLabels): GaugeReading {
   };
 }
 
+/** The sum over all services is 1; 0: no service does what is done once. */
+export function leaseHeld(isHeld: boolean): GaugeReading {
+  return {
+    name: 'tasktrail.lease.held',
+    description: 'Whether this service does what one of several does for all',
+    unit: '{lease}',
+    points: [{ value: isHeld ? 1 : 0, attributes: {} }],
+  };
+}
+
 /** Has no points while the queue is unreachable: zero would be wrong. */
 export async function queueJobs(queue: Queue): Promise<GaugeReading> {
   const depth = await queue.depth();

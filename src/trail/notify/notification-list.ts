@@ -17,18 +17,32 @@ interface Item extends SortKey {
   readonly value: JsonObject;
 }
 
-/** Reads the notifications of a log directory, whichever process sends them. */
+/** Where the notifications of all receivers are read. */
+export interface OutboxSource {
+  names(): Promise<readonly string[]>;
+  /** Undefined for a receiver without notifications. */
+  read(receiver: string): Promise<OutboxState | undefined>;
+}
+
+/** The notifications of a log directory, whichever process sends them. */
+export function outboxFiles(logDir: string): OutboxSource {
+  return {
+    names: () => outboxNames(logDir),
+    read: async (receiver) => (await readOutbox(logDir, receiver))?.state,
+  };
+}
+
 export function createNotificationList(
-  logDir: string,
+  source: OutboxSource,
   configured: Pick<Config, 'notify'>['notify'],
 ): NotificationList {
   return {
     listNotifications: async ({ receiver, state, type, limit, cursor, asked }) => {
       const isWanted = createWindow({ cursor, asked });
       const items: Item[] = [];
-      for (const name of await outboxNames(logDir)) {
+      for (const name of await source.names()) {
         if (receiver !== undefined && receiver !== name) continue;
-        for (const one of (await read(logDir, name))?.all ?? []) {
+        for (const one of (await read(source, name))?.all ?? []) {
           if ((state !== undefined && one.state !== state) || (type !== undefined && one.type !== type))
             continue;
           const item = { at: one.queuedAt, id: `${name} ${one.webhookId}`, value: itemOf(name, one) };
@@ -40,17 +54,17 @@ export function createNotificationList(
     },
     listReceivers: async () => {
       const urls = new Map(configured.map(({ name, url }) => [name, new URL(url).origin]));
-      const names = new Set([...urls.keys(), ...(await outboxNames(logDir))]);
+      const names = new Set([...urls.keys(), ...(await source.names())]);
       const items: JsonObject[] = [];
-      for (const name of [...names].sort()) items.push(await receiverOf(logDir, name, urls.get(name)));
+      for (const name of [...names].sort()) items.push(await receiverOf(source, name, urls.get(name)));
       return items;
     },
   };
 }
 
-async function read(logDir: string, name: string): Promise<OutboxState | undefined> {
+async function read(source: OutboxSource, name: string): Promise<OutboxState | undefined> {
   try {
-    return (await readOutbox(logDir, name))?.state;
+    return await source.read(name);
   } catch (error) {
     if (error instanceof TasktrailError && error.code === 'ERR_STORE_UNAVAILABLE') throw error;
     throw new TasktrailError(
@@ -61,8 +75,12 @@ async function read(logDir: string, name: string): Promise<OutboxState | undefin
   }
 }
 
-async function receiverOf(logDir: string, name: string, origin: string | undefined): Promise<JsonObject> {
-  const state = await read(logDir, name);
+async function receiverOf(
+  source: OutboxSource,
+  name: string,
+  origin: string | undefined,
+): Promise<JsonObject> {
+  const state = await read(source, name);
   const part = state && pendingPart(state);
   const { due, delivered, pending, dropped } =
     part === undefined ? { due: 0, delivered: 0, pending: 0, dropped: {} } : countsOf(part);

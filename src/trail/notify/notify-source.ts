@@ -1,11 +1,11 @@
 import { lstat } from 'node:fs/promises';
 import { errnoOf, TasktrailError } from '../../errors.ts';
-import { EVENT } from '../../model/events.ts';
 import { isPathSafeId } from '../../model/ids.ts';
-import { type JsonObject, objectOf, parseObject } from '../../model/json.ts';
+import { type JsonObject, parseObject } from '../../model/json.ts';
 import { isoFromMs } from '../../model/time.ts';
 import type { StoredWorkflow } from '../../model/workflow.ts';
 import type { Candidate, NotifySource, Wait } from '../../notify/candidate.ts';
+import { TOLD_EVENTS, WAITS_MAX, waitIn, workflowCandidate } from '../../notify/told-records.ts';
 import { taskFile } from '../../store/layout.ts';
 import { createFeedReader, type FeedReader } from '../../store/read/feed-reader.ts';
 import { openTaskLines, readTaskDocument } from '../../store/task-file.ts';
@@ -13,12 +13,6 @@ import { namesIn } from '../../system/files/optional-files.ts';
 
 /** Events of a page of the feed. */
 const PAGE = 500;
-
-/** Events of workflows that may be told. */
-const TOLD = ['workflow_complete', 'approval_request'] as const;
-
-/** Waits of one task that are looked at. */
-const WAITS_MAX = 50;
 
 /** Clocks of disks are coarse, and those of shares another machine's. */
 const COARSE_MS = 2_000;
@@ -56,22 +50,8 @@ export function createNotifySource({ logDir, workflowDir, readWorkflow }: Source
   };
 }
 
-/** The event of a line of the feed, or of an envelope that was just stored. Undefined for one that is not told. */
-export function workflowCandidate(envelope: JsonObject): Candidate | undefined {
-  const { event_type: type, workflow_id: id, event_id: eventId, attempt, timestamp, payload } = envelope;
-  const event = TOLD.find((one) => one === type);
-  if (event === undefined || typeof id !== 'string' || typeof eventId !== 'string') return undefined;
-  const { status } = objectOf(payload);
-  return {
-    ...{ kind: 'workflow', id, event, eventId },
-    attempt: typeof attempt === 'number' ? attempt : 1,
-    at: typeof timestamp === 'string' ? timestamp : '',
-    status: event === 'workflow_complete' && typeof status === 'string' ? status : null,
-  };
-}
-
 async function* eventsAfter(feed: FeedReader, start: string | undefined): AsyncGenerator<Candidate> {
-  for (const type of TOLD) {
+  for (const type of TOLD_EVENTS) {
     for (let after = start; ; ) {
       const page = await readPage(feed, { after, type });
       for (const text of page.items) {
@@ -128,9 +108,8 @@ async function waitsOf(logDir: string, taskId: string): Promise<readonly Wait[]>
     for await (const lines of opened.lines()) {
       for (const { bytes } of lines) {
         if (bytes?.includes('waiting_input') !== true) continue;
-        const { timestamp: at, event_id: eventId, event, body } = parseObject(bytes.toString('utf8')) ?? {};
-        if (event !== EVENT.metadata || objectOf(body).status !== 'waiting_input') continue;
-        if (typeof at === 'string' && typeof eventId === 'string') waits.push({ eventId, at });
+        const wait = waitIn(parseObject(bytes.toString('utf8')) ?? {});
+        if (wait !== undefined) waits.push(wait);
       }
     }
   } finally {

@@ -3,9 +3,9 @@ import { messageOf, TasktrailError } from '../../errors.ts';
 import type { Receiver } from '../../notify/notify-receiver.ts';
 import { createTaskMatch } from '../../search/list/task-match.ts';
 import { parseQuery } from '../../search/query/grammar.ts';
-import { createTaskSource } from '../../store/read/task-source.ts';
+import type { TaskFiles } from '../../search/searched-files.ts';
 
-type NotifySettings = Pick<Config, 'notify' | 'logDir' | 'workflowDir'>;
+type NotifySettings = Pick<Config, 'notify'>;
 
 /** What is wrong with filters: the grammar is that of the search, which the configuration does not know. */
 export function problemsOfFilters({ notify }: Pick<Config, 'notify'>): readonly string[] {
@@ -29,9 +29,9 @@ export function checkFilters(config: Pick<Config, 'notify'>): void {
   if (problems.length > 0) throw new TasktrailError('ERR_CONFIG_INVALID', problems.join('\n'));
 }
 
-/** The receivers of the configuration, with filters that read the files of the log directory. */
-export function receiversOf({ notify, logDir, workflowDir }: NotifySettings): readonly Receiver[] {
-  const match = createTaskMatch(createTaskSource(logDir, workflowDir));
+/** The receivers of the configuration, with filters that read the tasks of `files`. */
+export function receiversOf({ notify }: NotifySettings, files: TaskFiles): readonly Receiver[] {
+  const match = createTaskMatch(files);
   return notify.map(({ name, url, secret, on, filter, allowAddresses, link }) => ({
     ...{ name, url, secrets: secret, on, allowAddresses, link },
     matches: filter === undefined ? undefined : match({ q: filter }),

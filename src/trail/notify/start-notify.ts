@@ -2,13 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Books } from '../../books.ts';
 import type { Config } from '../../config/config.ts';
 import { messageOf } from '../../errors.ts';
-import type { JsonObject } from '../../model/json.ts';
 import type { StoredWorkflow } from '../../model/workflow.ts';
 import { Notifier } from '../../notify/notifier.ts';
-import { BUDGET_NOTICE } from '../../notify/occasions.ts';
+import { fileStorage } from '../../notify/outbox/file-storage.ts';
+import { isToldBeforeItsEnd, workflowCandidate } from '../../notify/told-records.ts';
 import { directoryId } from '../../store/directory-id.ts';
+import { createTaskSource } from '../../store/read/task-source.ts';
 import type { StoreObserver } from '../../store/write/observer.ts';
-import { createNotifySource, workflowCandidate } from './notify-source.ts';
+import { createNotifySource } from './notify-source.ts';
 import { receiversOf } from './receivers.ts';
 
 /** Milliseconds at shutdown to send what has just ended. A filter may be reading a large file, and a receiver be slow. */
@@ -40,9 +41,10 @@ export async function startNotifying(options: NotifyingOptions): Promise<Notifyi
   const { logDir, workflowDir, traceUrls } = config;
   try {
     const notifier = new Notifier({
-      ...{ logDir, traceUrls, isHeld, log },
+      ...{ traceUrls, log },
+      storage: fileStorage(logDir, { isHeld }),
       directory: await directoryId(logDir),
-      receivers: receiversOf(config),
+      receivers: receiversOf(config, createTaskSource(logDir, workflowDir)),
       source: createNotifySource({ logDir, workflowDir, readWorkflow }),
       onCounts: (receiver, counts) => books.setNotifications(receiver, counts),
       onTrouble: (receiver, trouble) => books.setNotice(`notifications to ${receiver}`, trouble),
@@ -51,17 +53,20 @@ export async function startNotifying(options: NotifyingOptions): Promise<Notifyi
     return {
       observer: observerOf(notifier),
       recovered: () => notifier.scan(),
-      close: async () => {
-        const waiting = new AbortController();
-        const late = delay(CLOSE_MS_MAX, undefined, { signal: waiting.signal }).catch(() => {});
-        await Promise.race([notifier.close(CLOSE_MS), late]);
-        waiting.abort();
-      },
+      close: () => closeNotifier(notifier),
     };
   } catch (error) {
     books.setNotice('notifications', `none are sent: ${messageOf(error)}`);
     return undefined;
   }
+}
+
+/** Sends what has just ended, within a bounded time. */
+export async function closeNotifier(notifier: Notifier): Promise<void> {
+  const waiting = new AbortController();
+  const late = delay(CLOSE_MS_MAX, undefined, { signal: waiting.signal }).catch(() => {});
+  await Promise.race([notifier.close(CLOSE_MS), late]);
+  waiting.abort();
 }
 
 function observerOf(notifier: Notifier): StoreObserver {
@@ -81,10 +86,6 @@ function observerOf(notifier: Notifier): StoreObserver {
       if (candidate !== undefined) notifier.note(candidate);
     },
   };
-}
-
-function isToldBeforeItsEnd({ status, [BUDGET_NOTICE]: notice }: JsonObject): boolean {
-  return status === 'waiting_input' || (notice !== undefined && notice !== null);
 }
 
 /** One observer for several. */

@@ -17,7 +17,7 @@ import { createReader } from '../../store/read/reader.ts';
 import { createRecordSource } from '../../store/read/record-source.ts';
 import { createTaskListing } from '../../store/read/task-list.ts';
 import { createTaskSource } from '../../store/read/task-source.ts';
-import { createNotificationList } from '../notify/notification-list.ts';
+import { createNotificationList, outboxFiles } from '../notify/notification-list.ts';
 
 /** Where the index of the log directory answers. */
 export interface AskedIndex {
@@ -75,7 +75,7 @@ export function searchingReader(
   };
   return {
     ...createReader(logDir, { workflowDir, expectsUploads, listing, search }),
-    ...createNotificationList(logDir, notify),
+    ...createNotificationList(outboxFiles(logDir), notify),
     ...recordLists,
     activityOf: (metadata) => createTaskActivity(files)(metadata),
     countFacets: createTaskFacets({ files, askIndex: (request) => index().facets(request) }),

@@ -25,15 +25,20 @@ export interface TaskEnder {
   abandon(task: AbandonedTask): Promise<void>;
 }
 
+/** Runs what records the end of a task. Default: at once, with the recorder of this process. */
+export type RecordEnd = (record: () => void) => Promise<void> | void;
+
 /** For the thread that records. */
-export function taskEnder(reader: WorkflowReader): TaskEnder {
+export function taskEnder(reader: WorkflowReader, recordEnd: RecordEnd = (record) => record()): TaskEnder {
   return {
     isRecording: () => activeRecorder() !== undefined,
     isWatched: async (taskId) => isOpenHere(taskId),
     abandon: async ({ taskId, attempt, openedBy, workflowIds, error }) => {
       const workflows = await findOpenWorkflows({ workflow_ids: [...workflowIds] }, reader);
-      closeTask({ taskId, attempt, openedBy }, { status: 'abandoned', error });
-      cancelWorkflows(workflows, { taskId, attempt, reason: error });
+      await recordEnd(() => {
+        closeTask({ taskId, attempt, openedBy }, { status: 'abandoned', error });
+        cancelWorkflows(workflows, { taskId, attempt, reason: error });
+      });
     },
   };
 }

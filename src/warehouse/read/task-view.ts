@@ -8,6 +8,7 @@ import { TaskFold } from '../../project/fold.ts';
 import type { GenAiSpan } from '../../project/genai/call-span.ts';
 import { redactJson } from '../../redact/redact.ts';
 import { isFactLine } from '../../store/write/lines/fact-line.ts';
+import { LOST_SPAN_MS } from '../../store/write/settling.ts';
 import { type FoldedDocuments, foldedDocuments } from '../../store/write/task/folded-documents.ts';
 import { TaskTelemetry } from '../../store/write/task/task-telemetry.ts';
 import { arrivalOf } from '../arrival.ts';
@@ -16,8 +17,7 @@ import { rowsOfUnit } from '../logsql.ts';
 import { LINE_FIELDS, type ReadLine, readLines } from '../rows.ts';
 import { readSummaries, type TaskSummary } from '../task-summary.ts';
 
-/** As in files: after an end, spans may still be in transit, and a task has settled after this much quiet. */
-const LOST_SPAN_MS = 10_000;
+/** As in files: a task has settled after this much quiet. */
 const SETTLE_MS = 2_000;
 
 /** Folded tasks in memory, and how long one is used again: one request of a client reads several documents of a task. */
@@ -32,8 +32,10 @@ const ID_CHARS_MAX = 8_192;
 export interface TaskView {
   readonly summary: TaskSummary;
   readonly facts: readonly FactLine[];
-  /** When the end came that counts, in milliseconds. Undefined: the task is not over. */
+  /** When the first end of the newest attempt that has one came; undefined while the task is not over. Milliseconds. */
   readonly endedMs: number | undefined;
+  /** When a fact came. Milliseconds. */
+  arrivedMs(fact: FactLine): number;
   /** Undefined for a document that the task does not have. */
   document(name: TaskDocument): JsonObject | undefined;
 }
@@ -175,6 +177,7 @@ function viewOf({ id, summary, lines, spans, nowMs }: TaskRowSet): TaskView {
     summary,
     facts: facts.map(({ fact }) => fact),
     endedMs,
+    arrivedMs: (fact) => Date.parse(facts.find((one) => one.fact === fact)?.arrived ?? ''),
     document: (name) => storedForm(documents[NAMES[name]]),
   };
 }

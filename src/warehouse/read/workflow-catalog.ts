@@ -20,13 +20,13 @@ import { LINE_FIELDS, type ReadLine, readLines } from '../rows.ts';
 const SUMMARIES_MAX = 20_000;
 
 /** Late events make one new revision when nothing has come for so long, as of files. */
-const SETTLE_MS = 2_000;
+export const SETTLE_MS = 2_000;
 
 /** What was stored before the end is visible so long after it. */
 const QUIET_MS = 2_500;
 
 /** A workflow with the times at which its events came. */
-interface Folded {
+export interface FoldedWorkflow {
   readonly fold: WorkflowFold;
   readonly lines: readonly ReadLine[];
 }
@@ -49,11 +49,11 @@ export class WorkflowCatalog {
 
   /** Undefined when there is no such workflow. */
   async fold(id: string): Promise<WorkflowFold | undefined> {
-    return (await this.#folded(id))?.fold;
+    return (await this.folded(id))?.fold;
   }
 
   async read(id: string): Promise<StoredWorkflow | undefined> {
-    const folded = await this.#folded(id);
+    const folded = await this.folded(id);
     if (folded === undefined) return undefined;
     const { state, envelopes } = folded.fold;
     const document = state.completed_at === null ? undefined : this.#documentOf(folded);
@@ -107,7 +107,8 @@ export class WorkflowCatalog {
     return fold && waitOf(fold);
   }
 
-  async #folded(id: string): Promise<Folded | undefined> {
+  /** As `fold`. */
+  async folded(id: string): Promise<FoldedWorkflow | undefined> {
     if (!isWorkflowId(id)) return undefined;
     const rows = await this.#logs.rows(`${rowsOfUnit(['event'], id)} | fields ${LINE_FIELDS}`);
     const lines = readLines(rows);
@@ -117,7 +118,7 @@ export class WorkflowCatalog {
   }
 
   /** As it is read from its file. No process counts the revisions: they follow from the times at which events came. */
-  #documentOf({ fold, lines }: Folded): (JsonObject & WorkflowDocument) | undefined {
+  #documentOf({ fold, lines }: FoldedWorkflow): (JsonObject & WorkflowDocument) | undefined {
     const document = fold.document(revisionOf(fold, lines, this.#now()));
     const stored = document && parseObject(redactJson(JSON.stringify(document)));
     return stored as (JsonObject & WorkflowDocument) | undefined;

@@ -28,7 +28,13 @@ export function taskLine(taskId: string, change: TaskChange, nowMs: number): New
   if (change.kind === 'fact') {
     const { line } = change;
     const isResult = line.event === EVENT.result;
-    return lineOf('fact', taskId, isResult ? { ...line, received_at: receivedAt(line, nowMs) } : line);
+    const fields = bounded({ event: line.event });
+    return lineOf(
+      'fact',
+      taskId,
+      isResult ? { ...line, received_at: receivedAt(line, nowMs) } : line,
+      fields,
+    );
   }
   return change.file === 'webhookFlow'
     ? lineOf('stage', taskId, change.line)

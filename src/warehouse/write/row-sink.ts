@@ -48,6 +48,8 @@ export interface RowSinkOptions {
   readonly books: Books;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
+  /** Heartbeats of tasks that their senders may send: they are not stored. It must return at once. */
+  onHeartbeats?(taskIds: readonly string[]): void;
   /** Logs a line for the user. */
   log(line: string): void;
 }
@@ -79,8 +81,9 @@ export class RowSink {
   readonly #marks: TaskMarks;
   readonly #runs = new LineRuns();
   readonly #keys = new LRUCache<string, SplitKeys>({ max: OPEN_KEYS_MAX });
+  readonly #onHeartbeats: (taskIds: readonly string[]) => void;
 
-  constructor({ logs, books, now = Date.now, log }: RowSinkOptions) {
+  constructor({ logs, books, now = Date.now, onHeartbeats, log }: RowSinkOptions) {
     this.#logs = logs;
     this.#books = books;
     this.#now = now;
@@ -89,6 +92,7 @@ export class RowSink {
     this.#notes = new SenderNotes(books, log);
     this.#standings = new Standings(logs);
     this.#marks = new TaskMarks();
+    this.#onHeartbeats = onHeartbeats ?? (() => {});
   }
 
   /** Resolves when VictoriaLogs has accepted the lines. Rejects with a retryable `ERR_STORE_UNAVAILABLE`: send the batch again. */
@@ -246,15 +250,22 @@ export class RowSink {
   /** Returns the number of those that their sender may not send. None is stored. */
   async #refuseHeartbeats({ heartbeats, refused }: SortedBatch): Promise<number> {
     let count = 0;
+    const heard: string[] = [];
     for (const { record, taskId, origin } of heartbeats) {
       const { kind } = origin.sender;
-      if (kind === 'trail') continue;
+      if (kind === 'trail') {
+        heard.push(taskId);
+        continue;
+      }
       const { owner } = await this.#standings.ofTask(taskId, 'anonymous');
       const why = refusalInTask(taskId, origin, { owner, isOver: false, taskIds: new Set() });
-      if (why === undefined) continue;
-      refused.set(record, why);
-      count += 1;
+      if (why === undefined) heard.push(taskId);
+      else {
+        refused.set(record, why);
+        count += 1;
+      }
     }
+    if (heard.length > 0) this.#onHeartbeats(heard);
     return count;
   }
 

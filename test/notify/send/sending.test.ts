@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { isoFromMs } from '../../../src/model/time.ts';
 import type { Notification } from '../../../src/notify/notification.ts';
 import type { Receiver } from '../../../src/notify/notify-receiver.ts';
+import { outboxFile } from '../../../src/notify/outbox/file-storage.ts';
 import { countsOf, troubleOf } from '../../../src/notify/outbox/notification-counts.ts';
 import { readOutbox } from '../../../src/notify/outbox/read-outbox.ts';
 import { Outbox } from '../../../src/notify/outbox/receiver-outbox.ts';
@@ -40,10 +41,10 @@ async function rig(answer: (id: string, tries: number) => Partial<SendOutcome>):
   mkdirSync(join(logDir, '_notify'));
   let now = START;
   const sent: string[] = [];
-  const outbox = await Outbox.open({ logDir, receiver: 'chat', now: () => now });
+  const outbox = await Outbox.open({ lines: outboxFile(logDir, 'chat'), now: () => now });
   const sending = new Sending({
     ...{ receiver: RECEIVER, outbox, now: () => now, onChange: () => {}, log: () => {} },
-    isHeld: () => true,
+    holds: async () => true,
     random: () => 0.5,
     send: async (_url, _body, { headers }) => {
       const id = headers['webhook-id'] ?? '';
@@ -164,7 +165,7 @@ test('a file with a torn and a damaged line is read without them, and is whole a
   const path = join(logDir, '_notify', 'chat.jsonl');
   appendFileSync(path, '{"event":"notification","webhook_id":5}\n{"event":"notif');
   expect((await readOutbox(logDir, 'chat'))?.badLines).toHaveLength(2);
-  const again = await Outbox.open({ logDir, receiver: 'chat', now: () => START });
+  const again = await Outbox.open({ lines: outboxFile(logDir, 'chat'), now: () => START });
   expect([...again.pending]).toMatchObject([{ webhookId: 'a', attempts: 1, payload: '{"of":"a"}' }]);
   expect((await readOutbox(logDir, 'chat'))?.badLines).toEqual([]);
 });
@@ -172,7 +173,7 @@ test('a file with a torn and a damaged line is read without them, and is whole a
 test('what cannot be written is kept in memory, told, and written later', async () => {
   const logDir = await tempDir();
   mkdirSync(join(logDir, '_notify'));
-  const outbox = await Outbox.open({ logDir, receiver: 'chat', now: () => START });
+  const outbox = await Outbox.open({ lines: outboxFile(logDir, 'chat'), now: () => START });
   const path = join(logDir, '_notify', 'chat.jsonl');
   const before = readFileSync(path, 'utf8');
   // No file can be opened here, for any user.
@@ -194,7 +195,10 @@ test('the totals outlive the lines that they have counted', async () => {
   for (let index = 0; index < 20; index += 1) await add(`m${index}`);
   await expect.poll(() => countsOf(outbox).delivered).toBe(20);
   for (const days of [0, 1, 5, 5]) {
-    const again = await Outbox.open({ logDir, receiver: 'chat', now: () => START + days * 24 * HOUR });
+    const again = await Outbox.open({
+      lines: outboxFile(logDir, 'chat'),
+      now: () => START + days * 24 * HOUR,
+    });
     expect(countsOf(again)).toEqual({ due: 20, delivered: 20, pending: 0, dropped: {} });
   }
   expect([...((await readOutbox(logDir, 'chat'))?.state.all ?? [])]).toEqual([]);

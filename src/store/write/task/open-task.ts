@@ -16,7 +16,7 @@ import { spanLine } from '../lines/line-keys.ts';
 import { LINE_PROBLEM, recordLine, TOO_LONG } from '../lines/line-limit.ts';
 import { hasRecord, hasSent, sentId } from '../lines/sent-line.ts';
 import { hasSpan, sentSpanKey } from '../lines/sent-span.ts';
-import type { Liveness, TaskState } from '../liveness.ts';
+import { type Liveness, type TaskState, taskStateOf } from '../liveness.ts';
 import type { OnRefused } from '../open-units.ts';
 import { SettlingClock } from '../settling.ts';
 import { foldedDocuments } from './folded-documents.ts';
@@ -337,13 +337,7 @@ export class OpenTask {
   }
 
   #readState(): TaskState {
-    const metadata = this.#fold.metadata(null);
-    const { status, attempt, heartbeat_seconds: seconds } = metadata;
-    const heartbeatSeconds = typeof seconds === 'number' && seconds > 0 ? seconds : undefined;
-    const { source, assigned_agent: agent, started_at: startedAt, created_at: createdAt } = metadata;
-    const about = { source, agent, startedAt: startedAt ?? createdAt };
-    const openedBy = isMark(this.#owner) ? this.#owner : undefined;
-    return { taskId: this.id, status, attempt, heartbeatSeconds, about, openedBy };
+    return taskStateOf(this.#fold.metadata(null), isMark(this.#owner) ? this.#owner : undefined);
   }
 
   /** Whether a span may be stored. Adds a new foreign span to `added`: any sender can give its spans the scope of tasktrail. */

@@ -1,9 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { OtlpSpan } from '../../../model/otlp.ts';
-import { isMark } from '../../../model/sender.ts';
 import { sha256 } from '../../../model/sha256.ts';
-import { AnnouncedSpans, spanKey } from '../../../project/announced-spans.ts';
-import type { Change, FactLine, WorkflowFact } from '../../../project/change.ts';
+import type { Change, WorkflowFact } from '../../../project/change.ts';
 import { envelopeOf } from '../../../project/workflow-envelope.ts';
 import { WorkflowFold } from '../../../project/workflow-fold.ts';
 import { makeDirectory, readText, replaceFile } from '../../../system/durable.ts';
@@ -22,16 +20,16 @@ import { LineFile, type NewLine } from '../lines/line-file.ts';
 import { eventKey, isoOfSpan, jsonLine, spanLine } from '../lines/line-keys.ts';
 import { LINE_PROBLEM, recordLine, TOO_LONG } from '../lines/line-limit.ts';
 import type { LineWriter } from '../lines/line-writer.ts';
-import { hasRecord, hasSent, sentId } from '../lines/sent-line.ts';
+import { hasRecord, sentId } from '../lines/sent-line.ts';
 import { hasSpan } from '../lines/sent-span.ts';
 import type { NameGuard } from '../name-guard.ts';
 import { notify, type StoreObserver } from '../observer.ts';
 import type { OnRefused } from '../open-units.ts';
-import { markSettled, type SoughtSpan } from '../recovery.ts';
+import { markSettled } from '../recovery.ts';
 import { isSameDocument, setAside } from '../set-aside.ts';
 import { SettlingClock } from '../settling.ts';
-import { markedSpan } from '../task/task-owner.ts';
 import { type LoadedWorkflow, loadWorkflow, type WorkflowTarget } from './loaded-workflow.ts';
+import { MissingSpans, SPANS_QUIET_MS, type SpansInTasks } from './missing-spans.ts';
 import {
   documentText,
   eventsText,
@@ -42,9 +40,6 @@ import {
 } from './workflow-text.ts';
 
 export type WorkflowChange = Extract<Change, { kind: 'workflow-fact' | 'workflow-span' }>;
-
-/** Quiet time before spans are built from events: a late event may still change them. */
-const SPANS_QUIET_MS = 1_000;
 
 /** Changes between two looks at the clock. */
 const STEP_CHANGES = 16;
@@ -58,7 +53,7 @@ export interface OpenWorkflowOptions {
   readonly names?: NameGuard | undefined;
   readonly writer?: LineWriter | undefined;
   /** Whether a span of a task is in that task's trace. */
-  isInTask(taskId: string, span: SoughtSpan): Promise<boolean>;
+  isInTask: SpansInTasks;
 }
 
 /** An open workflow and its files. */
@@ -69,9 +64,7 @@ export class OpenWorkflow {
   readonly #fold: WorkflowFold;
   readonly #facts: LineFile;
   readonly #trace: LineFile;
-  readonly #announced = new AnnouncedSpans();
-  /** Spans that were returned for sending or exist in a task. */
-  readonly #sent = new Set<string>();
+  readonly #missing = new MissingSpans();
   readonly #clock: SettlingClock;
   #events: LineFile;
   #document: string | undefined;
@@ -212,11 +205,7 @@ export class OpenWorkflow {
   /** Returns the position from which on events are new. */
   #addFacts(facts: readonly WorkflowFact[]): number {
     const from = this.#fold.add(facts);
-    for (const fact of facts) {
-      // Spans of a task are completed by that task, which may end without its workflow.
-      if (fact.task_id === null) this.#announced.add(asFactLine(fact));
-    }
-    if (this.#fold.owner !== 'anonymous') this.#announced.claim();
+    this.#missing.add(facts, this.#fold.owner);
     return from;
   }
 
@@ -252,27 +241,11 @@ export class OpenWorkflow {
   }
 
   async #buildSpans(isOver: boolean): Promise<readonly OtlpSpan[]> {
-    const { owner } = this.#fold;
-    const mark = isMark(owner) ? owner : undefined;
     const { isInTask } = this.#options;
-    const hasArrived = (key: string): boolean => hasSent(this.#trace, key, mark) || this.#sent.has(key);
-    const lastTimestamp = this.#fold.placed.at(-1)?.fact.timestamp ?? '';
-    const spans = [...this.#announced.build({ hasArrived, isOver, lastTimestamp })];
-    for (const span of this.#fold.spans(isOver)) {
-      const key = spanKey(span.traceId, span.spanId);
-      if (hasArrived(key)) continue;
-      const taskId = this.#taskOf(span);
-      const isStored = taskId !== undefined && (await isInTask(taskId, { spanId: span.spanId, mark }));
-      if (!isStored) spans.push(span);
-      this.#sent.add(key);
-    }
+    const spans = await this.#missing.build(this.#fold, { trace: this.#trace, isInTask, isOver });
     this.#areSpansBuilt = true;
     this.#areSpansDone = isOver;
-    return mark === undefined ? spans : spans.map((span) => markedSpan(span, mark));
-  }
-
-  #taskOf(span: OtlpSpan): string | undefined {
-    return span.attributes.find(({ key }) => key === 'tasktrail.task.id')?.value.stringValue;
+    return spans;
   }
 
   /** Writes the document as soon as an attempt ends. Later events go into it after a quiet time. */
@@ -335,15 +308,4 @@ export class OpenWorkflow {
 /** When it happened, as its sender says. */
 export function timeOf(change: WorkflowChange): string {
   return change.kind === 'workflow-fact' ? change.fact.timestamp : isoOfSpan(change.span.startTimeUnixNano);
-}
-
-/** Converts a workflow's fact to the form that spans are built from. */
-function asFactLine(fact: WorkflowFact): FactLine {
-  const { timestamp, event_id, event_type: event, trace_id, span_id, span, derive, sender } = fact;
-  return {
-    ...{ timestamp, event_id, event, trace_id, span_id, attempt: 1 },
-    ...(span !== undefined && { span }),
-    ...(derive !== undefined && { derive }),
-    ...(sender !== undefined && { sender }),
-  };
 }
