@@ -33,10 +33,10 @@ export function rowsOfKinds(kinds: readonly RowKind[]): string {
   return `{app=${quoted(APP)},kind in (${kinds.map(quoted).join(',')})}`;
 }
 
-/** The rows of one unit. */
-export function rowsOfUnit(kinds: readonly RowKind[], unit: string): string {
+/** The rows of one unit, or of several of one part: see `shardOf`. */
+export function rowsOfUnit(kinds: readonly RowKind[], unit: string, ...more: readonly string[]): string {
   const stream = `{app=${quoted(APP)},kind in (${kinds.map(quoted).join(',')}),shard=${quoted(shardOf(unit))}}`;
-  return `${stream} ${is('unit', unit)}`;
+  return `${stream} ${more.length === 0 ? is('unit', unit) : isOneOf('unit', [unit, ...more])}`;
 }
 
 /** A field has exactly this value. */
