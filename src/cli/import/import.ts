@@ -5,6 +5,7 @@ import { type Config, loadConfig } from '../../config/config.ts';
 import { errnoOf, messageOf, TasktrailError } from '../../errors.ts';
 import { journalDir } from '../../journal/lone-record.ts';
 import { parseSegmentName } from '../../journal/segment-name.ts';
+import { addressOfTenant, tenantProblem } from '../../model/tenant.ts';
 import { type CheckOptions, compare, explain, filesSide, rowsSide } from '../../move/check.ts';
 import { LogDirectory } from '../../move/files/log-directory.ts';
 import { ToFiles } from '../../move/files/to-files.ts';
@@ -65,7 +66,7 @@ export async function importRecords(flags: ImportFlags): Promise<number> {
   });
   const patienceMs = secondsIn(flags.wait) * 1_000;
   useRedactRules(config);
-  const logs = new VictoriaLogs(address);
+  const logs = new VictoriaLogs(ofTenant(address, config));
   const { logDir, workflowDir } = config;
   if ((!isToFiles || flags.check === true) && !existsSync(logDir))
     throw new TasktrailError('ERR_INPUT_INVALID', `there is no log directory ${logDir}`);
@@ -171,6 +172,12 @@ function placesIn({ from, to }: ImportFlags): { address: string; dir: string; is
       'one of --from and --to is a log directory, the other one the address of a VictoriaLogs such as victorialogs://127.0.0.1:9428',
     );
   return isToFiles ? { address: from, dir: to, isToFiles } : { address: to, dir: from, isToFiles };
+}
+
+function ofTenant(address: string, { tenant }: Config): string {
+  const problem = tenant === undefined ? undefined : tenantProblem(address, tenant);
+  if (problem !== undefined) throw new TasktrailError('ERR_CONFIG_INVALID', `the address: ${problem}`);
+  return addressOfTenant(address, tenant);
 }
 
 function isAddress(place: string): boolean {
