@@ -106,10 +106,7 @@ export interface Config {
   readonly traceUrls: readonly string[];
   /** A line for each value of a file that is not used, because its file is not trusted. */
   readonly notes: readonly string[];
-  /**
-   * Whether a file that is not trusted asks for an upload. Workflows are then kept, whatever their age: consent may
-   * follow.
-   */
+  /** Whether a file that is not trusted asks for an upload. Workflows are kept then: consent may follow. */
   readonly asksForUpload: boolean;
   /** The working directory that files were looked for in. */
   readonly directory: string;

@@ -26,7 +26,7 @@ function exposedHosts({ given, sources }: ReadSettings): readonly string[] {
   });
 }
 
-/** Tenants are told apart by their tokens, so each service needs one. */
+/** The token decides about the tenant of a client, so each service needs one. */
 function tenantProblems({ given }: ReadSettings, isService: boolean): readonly string[] {
   const [address, tenant] = [given('TASK_LOGS_STORE_URL'), given('TASK_LOGS_TENANT')];
   if (tenant === undefined) return [];
@@ -38,7 +38,7 @@ function tenantProblems({ given }: ReadSettings, isService: boolean): readonly s
       'TASK_LOGS_TENANT is a tenant of a VictoriaLogs: set TASK_LOGS_STORE_URL, or leave it out where records are in files',
     ];
   if (given('TASK_LOGS_API_TOKEN') !== undefined) return [];
-  return ['TASK_LOGS_TENANT needs TASK_LOGS_API_TOKEN, one for each tenant: it is what tells them apart'];
+  return ['TASK_LOGS_TENANT needs TASK_LOGS_API_TOKEN, another one for each tenant: it decides which one a client reads'];
 }
 
 function samePorts(given: Given): readonly string[] {
