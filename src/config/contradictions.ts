@@ -38,7 +38,9 @@ function tenantProblems({ given }: ReadSettings, isService: boolean): readonly s
       'TASK_LOGS_TENANT is a tenant of a VictoriaLogs: set TASK_LOGS_STORE_URL, or leave it out where records are in files',
     ];
   if (given('TASK_LOGS_API_TOKEN') !== undefined) return [];
-  return ['TASK_LOGS_TENANT needs TASK_LOGS_API_TOKEN, another one for each tenant: it decides which one a client reads'];
+  return [
+    'TASK_LOGS_TENANT needs TASK_LOGS_API_TOKEN, another one for each tenant: it decides which one a client reads',
+  ];
 }
 
 function samePorts(given: Given): readonly string[] {

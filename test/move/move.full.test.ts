@@ -181,6 +181,7 @@ function writeOldTask(dir: string): void {
   mkdirSync(folder);
   const at = '2026-01-02T03:04:05.000Z';
   const metadata = {
+    ...{ provider: null, started_at: null, assigned_agent: null, agent_type: null, model: null },
     task_id: 'task-old',
     source: 'api',
     created_at: at,
