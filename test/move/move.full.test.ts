@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ANONYMOUS } from '../../src/model/sender.ts';
 import { compressTask } from '../../src/store/compress.ts';
+import { ask } from '../serve/log-server.ts';
 import { GOLDEN_CASES } from '../store/golden-cases.ts';
 import { filesIn, newStore, type TestStore, tempDir } from '../support/log-dir.ts';
 import { eventId, log, outputLog } from '../support/records.ts';
@@ -61,13 +62,14 @@ describe.skipIf('missing' in tool)('tasktrail import', () => {
     for (const id of ['task-1', 'task-gzip'])
       for (const part of ['', '/logs/metadata', '/logs/input', '/logs/final-result', '/logs/agent-output'])
         await expectSame(stores, `/tasks/${id}${part}`);
-    const [, old] = await stores.get('/tasks/task-old/logs/full');
+    const { port } = await rowsAt(there);
+    const old = await ask(port, '/tasks/task-old/logs/full');
     expect(old.json()).toMatchObject({
       metadata: { status: 'completed', source: 'api', completed_at: '2026-01-02T03:04:05.000Z' },
       input: { message: 'review it' },
       final_result: { result: 'done' },
     });
-    const [, list] = await stores.get('/tasks');
+    const list = await ask(port, '/tasks');
     expect(list.json()).toMatchObject({ items: { length: 3 } });
   });
 
