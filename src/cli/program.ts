@@ -11,10 +11,10 @@ import { completeHelp, helpOf, termOf } from './help.ts';
 import type { LogsFlags } from './logs.ts';
 import { addPage } from './page-commands.ts';
 import { withoutOptionWords } from './query-words.ts';
-import type { RebuildFlags } from './rebuild/rebuild.ts';
 import type { RunFlags } from './run/run.ts';
 import type { SendFlags } from './send.ts';
 import type { StatsFlags } from './stats.ts';
+import { addStore } from './store-commands.ts';
 import type { TasksFlags } from './tasks.ts';
 import { escapeText } from './terminal/terminal-text.ts';
 import type { VerifyFlags } from './verify/verify.ts';
@@ -179,18 +179,7 @@ function addKeeping(program: Command, ends: Ends): void {
     .action(async (id: string | undefined, flags: VerifyFlags) =>
       ends(await (await import('./verify/verify.ts')).verify(id, flags)),
     );
-  withConfigFile(withDirectory(program.command('rebuild [task_id]')))
-    .description('make the files of tasks and workflows again, from their facts or an archive')
-    .option(
-      '--from <source>',
-      'an archive of the records: a file, a folder, or s3://bucket/prefix (repeatable)',
-      (source: string, before: readonly string[] = []) => [...before, source],
-    )
-    .option('--check', 'only say what would change')
-    .option('--json', 'print JSON')
-    .action(async (id: string | undefined, flags: RebuildFlags) =>
-      ends(await (await import('./rebuild/rebuild.ts')).rebuild(id, flags)),
-    );
+  addStore(program, ends);
 }
 
 function addTasks(program: Command, ends: Ends): void {

@@ -5,6 +5,7 @@ import { basename, isAbsolute, join, resolve } from 'node:path';
 import { TasktrailError } from '../errors.ts';
 import type { FsyncMode } from '../model/fsync-mode.ts';
 import type { JournalFull } from '../model/journal-full.ts';
+import { addressOfTenant } from '../model/tenant.ts';
 import { contradictions } from './contradictions.ts';
 import { type Environment, processEnvironment } from './environment.ts';
 import type { AgentConfig, CommandConfig } from './file/agent-schema.ts';
@@ -80,8 +81,9 @@ export interface Config {
   readonly notify: readonly NotifyReceiver[];
   /** The Redis that holds the queue; undefined: the queue is in this process. */
   readonly redisUrl: string | undefined;
-  /** The VictoriaLogs in which `serve` keeps records; undefined: in the log directory. */
+  /** The VictoriaLogs in which `serve` keeps records, with its tenant; undefined: in the log directory. */
   readonly storeUrl: string | undefined;
+  readonly tenant: string | undefined;
   readonly githubToken: string | undefined;
   /** Undefined: `https://api.github.com`. */
   readonly githubApiUrl: string | undefined;
@@ -104,10 +106,7 @@ export interface Config {
   readonly traceUrls: readonly string[];
   /** A line for each value of a file that is not used, because its file is not trusted. */
   readonly notes: readonly string[];
-  /**
-   * Whether a file that is not trusted asks for an upload. Workflows are then kept, whatever their age: consent may
-   * follow.
-   */
+  /** Whether a file that is not trusted asks for an upload. Workflows are kept then: consent may follow. */
   readonly asksForUpload: boolean;
   /** The working directory that files were looked for in. */
   readonly directory: string;
@@ -268,7 +267,8 @@ function variableFields(
     jiraSecrets: value('JIRA_WEBHOOK_SECRET'),
     slackSecrets: value('SLACK_SIGNING_SECRET'),
     redisUrl: value('REDIS_URL'),
-    storeUrl: value('TASK_LOGS_STORE_URL'),
+    storeUrl: addressOfTenant(value('TASK_LOGS_STORE_URL'), value('TASK_LOGS_TENANT')),
+    tenant: value('TASK_LOGS_TENANT'),
     githubToken: value('GITHUB_TOKEN'),
     githubApiUrl: value('GITHUB_API_URL')?.replace(/\/+$/, ''),
     agentEnv: value('TASK_LOGS_AGENT_ENV'),

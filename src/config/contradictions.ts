@@ -1,4 +1,5 @@
 import { isLoopback } from '../model/loopback.ts';
+import { tenantProblem } from '../model/tenant.ts';
 import type { Given, ReadSettings } from './read-settings.ts';
 import { SETTINGS } from './settings.ts';
 
@@ -10,6 +11,7 @@ export function contradictions(read: ReadSettings, isService: boolean): readonly
     ...(isService ? samePorts(given) : []),
     ...lonelyDialect(sources),
     ...unsupportedProtocols(read),
+    ...tenantProblems(read, isService),
   ];
 }
 
@@ -22,6 +24,23 @@ function exposedHosts({ given, sources }: ReadSettings): readonly string[] {
     const where = sources[name] === 'env file' ? ' in .env' : '';
     return [`${name}=${host}${where} can be reached from outside: set TASK_LOGS_API_TOKEN, or use 127.0.0.1`];
   });
+}
+
+/** The token decides about the tenant of a client, so each service needs one. */
+function tenantProblems({ given }: ReadSettings, isService: boolean): readonly string[] {
+  const [address, tenant] = [given('TASK_LOGS_STORE_URL'), given('TASK_LOGS_TENANT')];
+  if (tenant === undefined) return [];
+  const problem = address === undefined ? undefined : tenantProblem(address, tenant);
+  if (problem !== undefined) return [`TASK_LOGS_STORE_URL: ${problem}`];
+  if (!isService) return [];
+  if (address === undefined)
+    return [
+      'TASK_LOGS_TENANT is a tenant of a VictoriaLogs: set TASK_LOGS_STORE_URL, or leave it out where records are in files',
+    ];
+  if (given('TASK_LOGS_API_TOKEN') !== undefined) return [];
+  return [
+    'TASK_LOGS_TENANT needs TASK_LOGS_API_TOKEN, another one for each tenant: it decides which one a client reads',
+  ];
 }
 
 function samePorts(given: Given): readonly string[] {

@@ -8,7 +8,7 @@ import { BYTES, FSYNC, FULL } from './values/durability.ts';
 import { FILE_MODE } from './values/file-mode.ts';
 import { ORIGINS } from './values/origins.ts';
 import { SECRETS, secret } from './values/secret-text.ts';
-import { httpUrl, REDIS_ADDRESS, STORE_ADDRESS } from './values/urls.ts';
+import { httpUrl, REDIS_ADDRESS, STORE_ADDRESS, TENANT } from './values/urls.ts';
 import { BOOLEAN, count, PORT, text } from './values/value-kinds.ts';
 import { VARIABLE_NAMES } from './values/variable-names.ts';
 
@@ -23,6 +23,7 @@ export interface Settings extends OtelSettings, S3Settings {
   readonly TASK_LOGS_ENABLED: boolean;
   readonly TASK_LOGS_STORE: boolean;
   readonly TASK_LOGS_STORE_URL: string | undefined;
+  readonly TASK_LOGS_TENANT: string | undefined;
   readonly TASK_LOGS_EMIT_WORKFLOW_EVENTS: boolean;
   readonly TASK_LOGS_TRUST_PROJECT_CONFIG: boolean;
   readonly TASK_LOGS_RETENTION_DAYS: number;
@@ -129,6 +130,15 @@ export const SETTINGS: SettingTable<Settings> = {
       'Where `tasktrail serve` keeps records instead: a VictoriaLogs that any number of such services share; see [beyond one machine](victorialogs.md).',
     flag: '--store',
     field: 'storeUrl',
+  },
+  TASK_LOGS_TENANT: {
+    kind: TENANT,
+    default: undefined,
+    defaultText: 'that of the address, else 0:0',
+    group: 'Recording',
+    sentence:
+      'The tenant of that VictoriaLogs in which this process reads and writes; it needs a token of its own. See [tenants](victorialogs.md#tenants).',
+    field: 'tenant',
   },
   TASK_LOGS_EMIT_WORKFLOW_EVENTS: {
     kind: BOOLEAN,

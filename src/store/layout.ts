@@ -53,6 +53,8 @@ export const OWN_NAMES = {
   config: '_config',
   /** JSON: the id of this directory. */
   directory: '_directory.json',
+  /** Tasks that an import is making. */
+  moving: '_moving',
   /** JSONL: the tasks and workflows that retention has removed. */
   pruned: '_pruned.jsonl',
 } as const;

@@ -1,4 +1,5 @@
 import { TasktrailError } from '../errors.ts';
+import { readTenant } from '../model/tenant.ts';
 import { firstOfText } from '../model/text.ts';
 
 export interface StoreAddress {
@@ -17,9 +18,6 @@ const SCHEMES: Readonly<Record<string, string>> = {
 /** The port of VictoriaLogs. */
 const PORT = '9428';
 
-/** `<account>` or `<account>:<project>`, as VictoriaLogs numbers its tenants. */
-const TENANT = /^(\d{1,9})(?::(\d{1,9}))?$/;
-
 /**
  * Reads `victorialogs://host:port`, or `victorialogs+https://user:password@host/path?tenant=<account>:<project>&flush=false`. Throws
  * `ERR_CONFIG_INVALID` without the password in the message.
@@ -30,7 +28,7 @@ export function readStoreAddress(address: string): StoreAddress {
   if (parsed === undefined || scheme === undefined || parsed.host === '') throw invalid(address);
   const { host, port, pathname, username, password, searchParams, hash } = parsed;
   const [tenant, ...more] = searchParams.getAll('tenant');
-  const [, account, project = '0'] = TENANT.exec(tenant ?? '') ?? [];
+  const { account, project } = readTenant(tenant ?? '') ?? {};
   const [flush = 'true', ...moreFlush] = searchParams.getAll('flush');
   const isKnown = [...searchParams.keys()].every((name) => name === 'tenant' || name === 'flush');
   const isOnce = more.length === 0 && moreFlush.length === 0 && hash === '';
@@ -43,7 +41,7 @@ export function readStoreAddress(address: string): StoreAddress {
     mayFlush: flush === 'true',
     headers: {
       ...(credentials !== ':' && { Authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }),
-      ...(account !== undefined && { AccountID: account, ProjectID: project }),
+      ...(account !== undefined && project !== undefined && { AccountID: account, ProjectID: project }),
     },
   };
 }

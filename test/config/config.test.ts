@@ -281,6 +281,28 @@ test('variables that the OpenTelemetry SDK reads are not validated', () => {
   expect(problemsOf({ env })).toEqual([]);
 });
 
+test('the tenant of the setting and that of the address must agree, and a service of a tenant has a token', () => {
+  const token = { TASK_LOGS_API_TOKEN: 'a-token-of-one-tenant' };
+  const at = (query: string, tenant: string, more = {}): ConfigOptions => ({
+    env: { TASK_LOGS_STORE_URL: `victorialogs://h${query}`, TASK_LOGS_TENANT: tenant, ...more },
+  });
+  expect(load(at('', '12:3', token)).storeUrl).toBe('victorialogs://h?tenant=12%3A3');
+  expect(load(at('?tenant=12', '12:0', token)).storeUrl).toBe('victorialogs://h?tenant=12%3A0');
+  expect(problemsOf(at('?tenant=12:3', '12', token))).toEqual([
+    expect.stringMatching(/^TASK_LOGS_STORE_URL: it names tenant 12:3, and TASK_LOGS_TENANT is 12:/),
+  ]);
+  expect(problemsOf(at('', '12'))).toEqual([
+    expect.stringMatching(/^TASK_LOGS_TENANT needs TASK_LOGS_API_TOKEN/),
+  ]);
+  expect(problemsOf(at('', 'shop', token))).toEqual([
+    expect.stringMatching(/^TASK_LOGS_TENANT: use the numbers/),
+  ]);
+  expect(problemsOf({ env: { TASK_LOGS_TENANT: '12', ...token } })).toEqual([
+    expect.stringMatching(/^TASK_LOGS_TENANT is a tenant of a VictoriaLogs: set TASK_LOGS_STORE_URL/),
+  ]);
+  expect(load({ env: { TASK_LOGS_TENANT: '12' }, recordsOnly: true }).tenant).toBe('12');
+});
+
 test('the same port for both servers is rejected with both settings; a default OTLP port changes to a free one', () => {
   for (const env of [{ PORT: '9000', TASK_LOGS_OTLP_PORT: '9000' }, { TASK_LOGS_OTLP_PORT: '8000' }])
     expect(problemsOf({ env })).toEqual([expect.stringMatching(/^PORT and TASK_LOGS_OTLP_PORT are both/)]);

@@ -68,7 +68,7 @@ test('every setting exists', () => {
 });
 
 test('every command exists, with its options', () => {
-  const program = ['program', 'page-commands']
+  const program = ['program', 'page-commands', 'store-commands']
     .map((name) => readFileSync(join(ROOT, `src/cli/${name}.ts`), 'utf8'))
     .join('\n');
   const emit = readFileSync(join(ROOT, 'src/cli/emit.ts'), 'utf8');

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { readTenant } from '../../model/tenant.ts';
 import type { ValueKind } from './value-kinds.ts';
 
 /** A URL with http or https. */
@@ -17,4 +18,12 @@ export const STORE_ADDRESS: ValueKind<string> = {
     protocol: /^victorialogs(?:\+https)?$/,
     error: 'use a URL such as victorialogs://127.0.0.1:9428',
   }),
+};
+
+export const TENANT: ValueKind<string> = {
+  type: '`<account>` or `<account>:<project>`',
+  schema: z
+    .string()
+    .trim()
+    .refine((text) => readTenant(text) !== undefined, 'use the numbers of a tenant such as 12 or 12:3'),
 };

@@ -15,6 +15,12 @@ const IDS_MAX = 50;
 const PAGE_LINES = 5_000;
 const PAGE_BYTES = 8 * 1_048_576;
 
+/**
+ * Kinds of which a copy of each sender stays. Of spans, because the one of a forger must not hide the other; of facts and events,
+ * because the folds decide.
+ */
+export const KEPT_OF_EACH: ReadonlySet<string> = new Set<RowKind>(['span', 'workflow-span', 'fact', 'event']);
+
 /** A line of a flow, as readers get it. */
 export interface FlowLine extends Place {
   /** As it was given. */
@@ -81,11 +87,10 @@ export class FlowView {
     );
     if (Number(counts.rows ?? 0) === 0) return undefined;
     const lines = Number(counts.lines);
-    const isSpan = kind === 'span' || kind === 'workflow-span';
-    // Of one span a copy of each sender stays: the one of a forger must not hide the other.
-    const unique = Number(isSpan ? counts.sent : counts.ids);
+    const isOfEach = KEPT_OF_EACH.has(kind);
+    const unique = Number(isOfEach ? counts.sent : counts.ids);
     const standing: Standing = { dropped: new Map(), names: new Map() };
-    if (lines > unique) await dropCopies(place, standing.dropped, isSpan);
+    if (lines > unique) await dropCopies(place, standing.dropped, isOfEach);
     if (Number(counts.reported) > 0) await dropReported(place, standing);
     const damaged = counts.rows === counts.parts ? 0 : await countDamaged(place);
     return new FlowView(place, { lines, damaged }, standing);
@@ -227,10 +232,10 @@ function keyOf({ at, id, sender }: Row): string {
 async function dropCopies(
   { logs, kind, unit }: FlowPlace,
   dropped: Map<string, Place>,
-  isSpan: boolean,
+  isOfEach: boolean,
 ): Promise<void> {
   const scope = `${rowsOfUnit([kind], unit)} part:=0`;
-  const groups = isSpan ? 'id, sender' : 'id';
+  const groups = isOfEach ? 'id, sender' : 'id';
   const repeated = await logs.rows(
     `${scope} | stats by (${groups}) count_uniq_hash(at, sender) n | filter n:>1 | uniq by (id)`,
   );
@@ -240,7 +245,7 @@ async function dropCopies(
     const best = new Map<string, Row>();
     const rows = [...(await logs.rows(query))].sort(compareCopies);
     for (const row of rows) {
-      const record = isSpan ? `${row.id} ${row.sender}` : (row.id ?? '');
+      const record = isOfEach ? `${row.id} ${row.sender}` : (row.id ?? '');
       const stands = best.get(record);
       if (stands === undefined) best.set(record, row);
       else if (keyOf(row) !== keyOf(stands))

@@ -2,7 +2,8 @@ import { EVENT } from '../../model/events.ts';
 import { markOfSpan, type SenderMark } from '../../model/sender.ts';
 import { sha256 } from '../../model/sha256.ts';
 import { spanKey } from '../../project/announced-spans.ts';
-import type { Change, LineChange, TaskChange } from '../../project/change.ts';
+import type { Change, TaskChange, TaskLine } from '../../project/change.ts';
+import type { GenAiSpan } from '../../project/genai/call-span.ts';
 import { loggedCall } from '../../project/genai/logged-call.ts';
 import { type DeliveryChange, filedDelivery } from '../../store/write/batch/filed-delivery.ts';
 import { isoOfSpan, spanLine } from '../../store/write/lines/line-keys.ts';
@@ -23,8 +24,7 @@ const CALL_UNITS_MAX = 200;
 
 /** The line of a change of a task. Undefined when readers would skip it for its length. */
 export function taskLine(taskId: string, change: TaskChange, nowMs: number): NewLine | undefined {
-  if (change.kind === 'span')
-    return spanOf('span', taskId, change, bounded({ genai: JSON.stringify(change.genAi) }));
+  if (change.kind === 'span') return spanOf('span', taskId, change, spanFields(change.genAi));
   if (change.kind === 'fact') {
     const { line } = change;
     const isResult = line.event === EVENT.result;
@@ -38,7 +38,7 @@ export function taskLine(taskId: string, change: TaskChange, nowMs: number): New
   }
   return change.file === 'webhookFlow'
     ? lineOf('stage', taskId, change.line)
-    : lineOf('output', taskId, change.line, outputFields(change));
+    : lineOf('output', taskId, change.line, outputFields(change.line, change.isReported));
 }
 
 export function workflowLine(
@@ -102,7 +102,7 @@ function spanOf(
 }
 
 /** Decides which one of several lines of a tool call stands for the others, and which lines report tokens. */
-function outputFields({ line, isReported = false }: LineChange): Fields {
+export function outputFields(line: TaskLine, isReported = false): Fields {
   const { type, tool_use_id: call, tool_name: name } = line;
   return {
     ...(isReported && { reported: '1' }),
@@ -113,6 +113,11 @@ function outputFields({ line, isReported = false }: LineChange): Fields {
       ...(typeof name === 'string' && bounded({ name })),
     }),
   };
+}
+
+/** What documents need of a span. */
+export function spanFields(span: GenAiSpan): Fields {
+  return bounded({ genai: JSON.stringify(span) });
 }
 
 function bounded(fields: Fields): Fields {

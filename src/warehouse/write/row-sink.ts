@@ -1,10 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import type { Books } from '../../books.ts';
 import { messageOf, TasktrailError } from '../../errors.ts';
-import { EVENT } from '../../model/events.ts';
 import type { TelemetryBatch } from '../../model/otlp.ts';
 import { higherSender, type Sender } from '../../model/sender.ts';
-import { readIso } from '../../model/time.ts';
 import type { TaskChange } from '../../project/change.ts';
 import {
   NOT_PERMITTED,
@@ -25,11 +23,11 @@ import { SplitKeys } from '../../store/write/task/split-keys.ts';
 import { isTurnOver, nextTurn } from '../../system/turns.ts';
 import { ArrivalClock } from '../arrival.ts';
 import type { VictoriaLogs } from '../client.ts';
-import { type NewLine, placeOf, rowsOf } from '../rows.ts';
+import { type NewLine, rowsOf } from '../rows.ts';
 import { LineRuns } from './line-runs.ts';
 import { deliveryLine, nameOf, taskLine, workflowLine } from './new-lines.ts';
 import { type RefusedLine, Standings } from './standings.ts';
-import { TaskMarks } from './task-marks.ts';
+import { createdIn, TaskMarks } from './task-marks.ts';
 
 /** Part of `/readyz`. */
 const PART = 'store';
@@ -191,7 +189,7 @@ export class RowSink {
         owner = higherSender(owner, kind);
         this.#standings.note('task', id, kind);
       }
-      marks.see(line, createdIn(change));
+      marks.see(line, change.kind === 'fact' ? createdIn(change.line) : undefined);
     }
     into.lines.push(...marks.marks());
     into.onStored = () => marks.stored();
@@ -319,12 +317,4 @@ class UnitLines {
     this.records.add(record);
     this.#refused.set(record, why);
   }
-}
-
-/** When a record says that its task was made. Milliseconds. */
-function createdIn(change: TaskChange): number | undefined {
-  if (change.kind !== 'fact' || change.line.event !== EVENT.metadata || change.line.sender === 'agent')
-    return undefined;
-  const created = readIso(change.line.body?.created_at);
-  return created === undefined ? undefined : placeOf(created);
 }

@@ -1,5 +1,7 @@
 import { LRUCache } from 'lru-cache';
-import { isoFromMs } from '../../model/time.ts';
+import { EVENT } from '../../model/events.ts';
+import { isoFromMs, readIso } from '../../model/time.ts';
+import type { FactLine } from '../../project/change.ts';
 import { type NewLine, placeOf } from '../rows.ts';
 
 /** Tasks of which this process has stored a mark. */
@@ -24,6 +26,13 @@ export class TaskMarks {
   open(taskId: string): MarkedTask {
     return new MarkedTask(taskId, this.#known);
   }
+}
+
+/** When a fact says that its task was made. Milliseconds. */
+export function createdIn({ event, sender, body }: FactLine): number | undefined {
+  if (event !== EVENT.metadata || sender === 'agent') return undefined;
+  const created = readIso(body?.created_at);
+  return created === undefined ? undefined : placeOf(created);
 }
 
 export class MarkedTask {

@@ -150,7 +150,7 @@ function isAsGood({ sender }: Said, known: Said | undefined): boolean {
 }
 
 /** The span of a trace line that has a `traceKey`. Attributes and scope are unchecked. */
-function receivedSpanOf(line: unknown): ReceivedSpan | undefined {
+export function receivedSpanOf(line: unknown): ReceivedSpan | undefined {
   if (traceKey(line) === undefined) return undefined;
   // `traceKey` has read the same path.
   const [{ resource, scopeSpans }] = (line as TraceLine).resourceSpans;
