@@ -7,7 +7,7 @@ import { ask } from '../serve/log-server.ts';
 import { GOLDEN_CASES } from '../store/golden-cases.ts';
 import { filesIn, newStore, type TestStore, tempDir } from '../support/log-dir.ts';
 import { eventId, log, outputLog } from '../support/records.ts';
-import { expectSame, expectSameLists, expectSameTask } from '../support/same-answers.ts';
+import { expectSame, expectSameEvents, expectSameLists, expectSameTask } from '../support/same-answers.ts';
 import { findVictoriaLogs, startVictoriaLogs, type VictoriaLogsServer } from '../support/victoria-logs.ts';
 import { both, filesAt, rowsAt, runImport } from './moved-stores.ts';
 
@@ -30,6 +30,7 @@ describe.skipIf('missing' in tool)('tasktrail import', () => {
     expect(await runImport({ from: source.dir, to: there })).toMatchObject({ code: 0 });
     await expectSameTask(both(await filesAt(source.dir), await rowsAt(there)), 'task-1');
     await expectSameLists(both(await filesAt(source.dir), await rowsAt(there)));
+    await expectSameEvents(both(await filesAt(source.dir), await rowsAt(there)), '/tasks/task-1/stream');
     expect(await runImport({ from: there, to: back })).toMatchObject({ code: 0 });
     await expectSameTask(both(await filesAt(source.dir), await filesAt(back)), 'task-1');
     await expectSameLists(both(await filesAt(source.dir), await filesAt(back)));

@@ -27,8 +27,9 @@ export async function rowsAt(address: string): Promise<Place> {
 }
 
 /** Two places, for `expectSameTask` and its neighbours. */
-export function both(one: Place, other: Place): Pick<TwoStores, 'get'> {
+export function both(one: Place, other: Place): Pick<TwoStores, 'get' | 'ports'> {
   return {
+    ports: [one.port, other.port],
     get: async (path, headers = {}) => {
       const [a, b] = await Promise.all([one, other].map(({ port }) => ask(port, path, { headers })));
       return [withoutRevision(a as Got), withoutRevision(b as Got)];

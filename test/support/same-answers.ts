@@ -79,7 +79,7 @@ export async function expectSame(stores: Pick<TwoStores, 'get'>, path: string): 
 }
 
 /** The events of a stream until it ends, or until it has been quiet, without their ids: places are each store's own. */
-export async function expectSameEvents(stores: TwoStores, path: string): Promise<void> {
+export async function expectSameEvents(stores: Pick<TwoStores, 'ports'>, path: string): Promise<void> {
   const [files, rows] = await Promise.all(stores.ports.map((port) => eventsOf(port, path)));
   expect(rows).toEqual(files);
 }

@@ -1,9 +1,9 @@
 import { parseJson } from '../../model/json.ts';
 import { isFactLine } from '../../store/write/lines/fact-line.ts';
 import { mapBounded } from '../../system/files/map-bounded.ts';
-import { ArrivalClock } from '../../warehouse/arrival.ts';
 import type { VictoriaLogs } from '../../warehouse/client.ts';
-import { type NewLine, rowsOf } from '../../warehouse/rows.ts';
+import type { NewLine } from '../../warehouse/rows.ts';
+import { RowWriter } from '../../warehouse/write/row-writer.ts';
 import { createdIn, type MarkedTask, TaskMarks } from '../../warehouse/write/task-marks.ts';
 import { lineKey } from '../files/file-lines.ts';
 import type { FileUnit, LogDirectory } from '../files/log-directory.ts';
@@ -12,8 +12,8 @@ import { linesIn, openOrReport, reporting } from '../source-errors.ts';
 import type { Unit, UnitKind } from '../unit.ts';
 import { nameOfLine, RowStore, type StoredKeys } from './row-store.ts';
 
-/** Characters of one request. */
-const REQUEST_CHARS_MAX = 4 * 1_048_576;
+/** Characters of the lines in memory. */
+const CHARS_MAX = 2 * 1_048_576;
 
 export interface ToRowsOptions {
   readonly directory: LogDirectory;
@@ -30,9 +30,10 @@ export interface ToRowsOptions {
 export class ToRows {
   readonly #options: ToRowsOptions;
   readonly #rows: RowStore;
-  readonly #clock = new ArrivalClock(Date.now);
+  readonly #writer: RowWriter;
   readonly #marks = new TaskMarks();
-  #text = '';
+  #lines: NewLine[] = [];
+  #characters = 0;
   /** Of this call. */
   #stored = 0;
   #there = 0;
@@ -40,12 +41,14 @@ export class ToRows {
   constructor(options: ToRowsOptions) {
     this.#options = options;
     this.#rows = new RowStore(options.logs);
+    this.#writer = new RowWriter(options.logs, Date.now);
   }
 
   /** Moves units of one part. May be called again with the same ones after an error of the target. */
   async move(kind: UnitKind, ids: readonly string[]): Promise<void> {
     const { directory, report } = this.#options;
-    this.#text = '';
+    this.#lines = [];
+    this.#characters = 0;
     this.#stored = 0;
     this.#there = 0;
     const keys = await this.#rows.keys(kind, ids);
@@ -100,14 +103,16 @@ export class ToRows {
 
   /** `_time` is the time of now: VictoriaLogs would remove old lines at once by its retention otherwise. */
   async #add(line: NewLine): Promise<void> {
-    this.#text += rowsOf(line, this.#clock.next());
-    if (this.#text.length >= REQUEST_CHARS_MAX) await this.#flush();
+    this.#lines.push(line);
+    this.#characters += line.text.length;
+    if (this.#characters >= CHARS_MAX) await this.#flush();
   }
 
   async #flush(): Promise<void> {
-    const text = this.#text;
-    this.#text = '';
-    if (text !== '') await this.#options.logs.insert(text);
+    const lines = this.#lines;
+    this.#lines = [];
+    this.#characters = 0;
+    await this.#writer.store(lines);
   }
 }
 

@@ -87,7 +87,7 @@ export async function runIndex(port: Port, start: IndexStart): Promise<void> {
 interface IndexSource {
   readonly files: TaskFiles;
   readonly records?: RecordFiles;
-  /** The tasks that have changed since the last call. Without it the holder's thread tells them. */
+  /** The tasks that have changed since the last call. Without it the holder's thread reports them. */
   changed?(): Promise<readonly string[]>;
 }
 

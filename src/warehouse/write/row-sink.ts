@@ -21,19 +21,15 @@ import { Intake } from '../../store/write/intake.ts';
 import { LINE_PROBLEM, TOO_LONG } from '../../store/write/lines/line-limit.ts';
 import { SplitKeys } from '../../store/write/task/split-keys.ts';
 import { isTurnOver, nextTurn } from '../../system/turns.ts';
-import { ArrivalClock } from '../arrival.ts';
 import type { VictoriaLogs } from '../client.ts';
-import { type NewLine, rowsOf } from '../rows.ts';
-import { LineRuns } from './line-runs.ts';
+import type { NewLine } from '../rows.ts';
 import { deliveryLine, nameOf, taskLine, workflowLine } from './new-lines.ts';
+import { RowWriter } from './row-writer.ts';
 import { type RefusedLine, Standings } from './standings.ts';
 import { createdIn, TaskMarks } from './task-marks.ts';
 
 /** Part of `/readyz`. */
 const PART = 'store';
-
-/** Characters of one request to VictoriaLogs. */
-const REQUEST_CHARS_MAX = 4 * 1_048_576;
 
 /** Lines between two looks at the clock. */
 const STEP_LINES = 16;
@@ -69,23 +65,20 @@ interface Lines {
  * return it once.
  */
 export class RowSink {
-  readonly #logs: VictoriaLogs;
   readonly #books: Books;
   readonly #now: () => number;
-  readonly #clock: ArrivalClock;
   readonly #intake: Intake;
   readonly #notes: SenderNotes;
   readonly #standings: Standings;
   readonly #marks: TaskMarks;
-  readonly #runs = new LineRuns();
+  readonly #writer: RowWriter;
   readonly #keys = new LRUCache<string, SplitKeys>({ max: OPEN_KEYS_MAX });
   readonly #onHeartbeats: (taskIds: readonly string[]) => void;
 
   constructor({ logs, books, now = Date.now, onHeartbeats, log }: RowSinkOptions) {
-    this.#logs = logs;
     this.#books = books;
     this.#now = now;
-    this.#clock = new ArrivalClock(now);
+    this.#writer = new RowWriter(logs, now);
     this.#intake = new Intake(books);
     this.#notes = new SenderNotes(books, log);
     this.#standings = new Standings(logs);
@@ -128,7 +121,7 @@ export class RowSink {
       await this.#takeUnit(sorted.deliveries, { lines, refused }, (into) => this.#deliveries(sorted, into)),
     );
     const heartbeats = await this.#refuseHeartbeats(sorted);
-    await this.#insert(lines);
+    await this.#writer.store(lines);
     this.#intake.sorted(sorted);
     for (const done of counted) done();
     this.#intake.heartbeats(sorted.heartbeats.length, heartbeats);
@@ -275,26 +268,6 @@ export class RowSink {
       this.#keys.set(taskId, keys);
     }
     return { ...change, line: keys.masked(change.line, sender) };
-  }
-
-  async #insert(lines: readonly NewLine[]): Promise<void> {
-    try {
-      let text = '';
-      for (const [index, line] of lines.entries()) {
-        text += rowsOf(
-          { ...line, fields: { ...line.fields, ...this.#runs.numberOf(line) } },
-          this.#clock.next(),
-        );
-        if (index % STEP_LINES === 0 && isTurnOver()) await nextTurn();
-        if (text.length < REQUEST_CHARS_MAX) continue;
-        await this.#logs.insert(text);
-        text = '';
-      }
-      if (text !== '') await this.#logs.insert(text);
-    } catch (error) {
-      this.#runs.restart();
-      throw error;
-    }
   }
 }
 
