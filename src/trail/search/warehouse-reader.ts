@@ -11,9 +11,9 @@ import { VictoriaLogs } from '../../warehouse/client.ts';
 import { createRowStreams } from '../../warehouse/follow/row-streams.ts';
 import { RecordRows } from '../../warehouse/read/record-rows.ts';
 import { createRowReader } from '../../warehouse/read/row-reader.ts';
+import { RowVersions } from '../../warehouse/read/row-versions.ts';
 import { TaskCatalog } from '../../warehouse/read/task-catalog.ts';
 import { createTaskRows } from '../../warehouse/read/task-rows.ts';
-import { TaskVersions } from '../../warehouse/read/task-versions.ts';
 import { TaskViews } from '../../warehouse/read/task-view.ts';
 import { WorkflowCatalog } from '../../warehouse/read/workflow-catalog.ts';
 import type { CountingReader } from './partial-reader.ts';
@@ -82,7 +82,7 @@ export function warehouseSource(storeUrl: string): {
   const logs = new VictoriaLogs(storeUrl);
   const views = new TaskViews(logs, Date.now);
   const workflows = new WorkflowCatalog(logs, Date.now);
-  const versions = new TaskVersions(logs, Date.now);
+  const versions = new RowVersions(logs, Date.now);
   const files = createTaskRows({ logs, views, catalog: new TaskCatalog(logs, views), workflows });
   return {
     files: {

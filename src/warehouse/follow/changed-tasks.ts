@@ -5,6 +5,7 @@ import { type ListChanges, type ListSearch, shared } from '../../store/read/foll
 import type { TaskState } from '../../store/read/task-list.ts';
 import type { VictoriaLogs } from '../client.ts';
 import { rowsOfKinds } from '../logsql.ts';
+import { RowCounts } from '../read/row-counts.ts';
 import type { CatalogItem, TaskCatalog } from '../read/task-catalog.ts';
 import type { TaskViews } from '../read/task-view.ts';
 import { LATE_MS } from './followed-rows.ts';
@@ -52,8 +53,7 @@ export class ChangedTasks implements ListChanges {
   readonly #search: ListSearch;
   readonly #now: () => number;
   readonly #signal = new ChangeSignal();
-  /** Numbers of lines by piece of time and task. */
-  #counts = new Map<string, number>();
+  #counts: RowCounts;
   /** The number of the last change of a task. */
   readonly #versions = new LRUCache<string, number>({ max: 2 * CHANGES_MAX });
   readonly #states = new LRUCache<string, Promise<TaskState | undefined>>({ max: ITEMS_MAX });
@@ -75,6 +75,7 @@ export class ChangedTasks implements ListChanges {
     this.#catalog = catalog;
     this.#search = search;
     this.#now = now;
+    this.#counts = this.#newCounts();
   }
 
   get version(): number {
@@ -93,7 +94,7 @@ export class ChangedTasks implements ListChanges {
     this.#readers += 1;
     if (this.#readers === 1) {
       this.#run += 1;
-      this.#counts = new Map();
+      this.#counts = this.#newCounts();
       this.#changes.length = 0;
       // What has changed while there was no reader is not known.
       for (const known of [this.#states, this.#items, this.#matches]) known.clear();
@@ -187,27 +188,21 @@ export class ChangedTasks implements ListChanges {
     const nowMs = this.#now();
     const isLong = performance.now() - this.#longAtMs >= LONG_EACH_MS;
     const sinceMs = isLong ? Math.min(nowMs, this.#longFromMs) - LATE_MS : nowMs - SHORT_MS;
-    // Whole pieces: their counts are compared.
-    const fromMs = Math.floor(sinceMs / PIECE_MS) * PIECE_MS;
-    const rows = await this.#logs.rows(
-      `${ROWS} _time:>=${nanos(fromMs)} | stats by (unit, _time:${PIECE_MS / 1_000}s) count() lines`,
-    );
+    const grown = await this.#counts.look(sinceMs);
     const before = this.#number;
-    for (const { unit = '', _time: time = '', lines } of rows) {
-      const key = `${time} ${unit}`;
-      if (this.#counts.get(key) === Number(lines)) continue;
-      this.#counts.set(key, Number(lines));
-      if (!isFirst) this.#add(unit);
-    }
+    if (!isFirst) for (const { group } of grown) this.#add(group.unit ?? '');
     if (isLong) {
       this.#longAtMs = performance.now();
       this.#longFromMs = nowMs;
-      const oldest = new Date(fromMs).toISOString().slice(0, 19);
-      for (const key of this.#counts.keys()) if (key < oldest) this.#counts.delete(key);
+      this.#counts.forgetBefore(sinceMs);
     }
     // A reader that comes again gets what has changed since, also what was visible late.
     this.#knownMs = Math.max(0, nowMs - LATE_MS);
     if (this.#number !== before) this.#signal.wake();
+  }
+
+  #newCounts(): RowCounts {
+    return new RowCounts(this.#logs, { rows: ROWS, by: ['unit'], pieceMs: PIECE_MS });
   }
 
   #add(id: string): void {

@@ -2,10 +2,10 @@ import { compareMarks, isMark } from '../../model/sender.ts';
 import { mapBounded } from '../../system/files/map-bounded.ts';
 import { arrivalOf } from '../arrival.ts';
 import type { Row, VictoriaLogs } from '../client.ts';
-import { isOneOf } from '../logsql.ts';
+import { isOneOf, rowsOfUnit } from '../logsql.ts';
 import type { GotLines, LineName } from './got-lines.ts';
 import type { LineKey } from './numbered-rows.ts';
-import { grouped, type RowScope, rowsOfUnits } from './row-scope.ts';
+import { grouped, type RowScope } from './row-scope.ts';
 
 /** All stored copies of some lines: a record may have been sent to several services, and more than once. */
 export type Copies = ReadonlyMap<string, readonly LineKey[]>;
@@ -22,7 +22,7 @@ export async function readCopies(
   await mapBounded(grouped(lines, sizes), async (group) => {
     const units = [...new Set(group.map(({ row }) => row.unit ?? ''))];
     const ids = [...new Set(group.map(({ row }) => row.id ?? ''))];
-    const query = `${rowsOfUnits(kinds, units)} part:=0 ${isOneOf('id', ids)} | fields _time, kind, unit, id, sender, run, seq`;
+    const query = `${rowsOfUnit(kinds, ...units)} part:=0 ${isOneOf('id', ids)} | fields _time, kind, unit, id, sender, run, seq`;
     for await (const row of logs.query(query)) {
       const name = nameOf(row);
       const copy = { arrived: arrivalOf(row), run: row.run ?? '', seq: Number(row.seq ?? -1), row };

@@ -1,9 +1,9 @@
 import { arrivalOf } from '../arrival.ts';
 import type { Row, VictoriaLogs } from '../client.ts';
-import { is } from '../logsql.ts';
+import { is, rowsOfUnit } from '../logsql.ts';
 import { LINE_FIELDS, lineOf, type ReadLine } from '../rows.ts';
 import { type GotLines, isRun, type LineName } from './got-lines.ts';
-import { grouped, nanos, type RowScope, rowsOfScope, rowsOfUnits } from './row-scope.ts';
+import { grouped, nanos, type RowScope, rowsOfScope } from './row-scope.ts';
 
 /** A line with its number. */
 export interface NumberedLine extends ReadLine, LineName {}
@@ -146,7 +146,7 @@ export async function readNumbered(
     const within = `_time:>=${times[0]} _time:<=${times.at(-1)}`;
     rows.push(
       ...(await logs.rows(
-        `${rowsOfUnits(kinds, units)} ${within} (${runs.join(' or ')}) | fields ${LINE_FIELDS}`,
+        `${rowsOfUnit(kinds, ...units)} ${within} (${runs.join(' or ')}) | fields ${LINE_FIELDS}`,
       )),
     );
   }

@@ -1,11 +1,11 @@
 import type { Row, VictoriaLogs } from '../client.ts';
-import { is, type RowKind, rowsOfKinds } from '../logsql.ts';
+import { is, type RowKind, rowsOfKinds, rowsOfUnit } from '../logsql.ts';
 import { LINE_FIELDS } from '../rows.ts';
 import { type FollowedRows, LATE_MS } from './followed-rows.ts';
 import { isRun } from './got-lines.ts';
 import { type Copies, readCopies } from './line-copies.ts';
 import { type NumberedLine, numberedLines } from './numbered-rows.ts';
-import { grouped, nanos, type RowScope, rowsOfUnits } from './row-scope.ts';
+import { grouped, nanos, type RowScope } from './row-scope.ts';
 
 /** Between two looks: at least this, and as long as a look takes, so that a slow VictoriaLogs is not asked all the time. */
 const LOOK_MS = 200;
@@ -121,7 +121,7 @@ export class RowPoll {
     for (const { kinds, scopes } of byKinds(group)) {
       const units = [...scopes.keys()].filter((unit) => unit !== '');
       const isWhole = scopes.has('');
-      const rows = isWhole ? rowsOfKinds(kinds) : rowsOfUnits(kinds, units);
+      const rows = isWhole ? rowsOfKinds(kinds) : rowsOfUnit(kinds, ...units);
       const groups = isWhole ? 'run' : 'unit, run';
       const counts = await this.#logs.rows(
         `${rows} part:=0 run:* _time:>${nanos(fromMs)} | stats by (${groups}) ` +
@@ -142,7 +142,7 @@ export class RowPoll {
         const runs = group.filter(({ rows }) => scopes.has(rows.scope.unit ?? ''));
         const conditions = runs.map(({ run, from }) => `(${is('run', run)} seq:>=${from})`);
         const units = [...scopes.keys()].filter((unit) => unit !== '');
-        const scope = scopes.has('') ? rowsOfKinds(kinds) : rowsOfUnits(kinds, units);
+        const scope = scopes.has('') ? rowsOfKinds(kinds) : rowsOfUnit(kinds, ...units);
         const query = `${scope} _time:>${nanos(fromMs)} (${conditions.join(' or ')})`;
         const isMuch = runs.reduce((sum, { bytes }) => sum + bytes, 0) > BYTES_MAX;
         await this.#add(scopes, { kinds, unit: undefined }, { query, isMuch });

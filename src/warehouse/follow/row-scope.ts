@@ -1,4 +1,4 @@
-import { isOneOf, type RowKind, rowsOfKinds, rowsOfUnit, shardOf } from '../logsql.ts';
+import { type RowKind, rowsOfKinds, rowsOfUnit } from '../logsql.ts';
 
 /** What is followed as one. */
 export interface RowScope {
@@ -12,12 +12,6 @@ const QUERY_CHARS_MAX = 10_000;
 
 export function rowsOfScope({ kinds, unit }: RowScope): string {
   return unit === undefined ? rowsOfKinds(kinds) : rowsOfUnit(kinds, unit);
-}
-
-/** The rows of several units. */
-export function rowsOfUnits(kinds: readonly RowKind[], units: readonly string[]): string {
-  const shards = [...new Set(units.map(shardOf))].map((shard) => JSON.stringify(shard)).join(',');
-  return `${rowsOfKinds(kinds).slice(0, -1)},shard in (${shards})} ${isOneOf('unit', units)}`;
 }
 
 /** Items in groups of which the sizes together fit into one query. */

@@ -1,15 +1,14 @@
 import { EVENT } from '../../model/events.ts';
 import { isoFromMs } from '../../model/time.ts';
-import { arrivalOf } from '../arrival.ts';
 import type { VictoriaLogs } from '../client.ts';
 import { is, type RowKind, rowsOfKinds } from '../logsql.ts';
+import { RowCounts } from '../read/row-counts.ts';
 import { kindOf } from '../task-summary.ts';
 
 /** Rows are visible after about a second, and the clocks of the services that store them differ: so much is read again. */
 export const OVERLAP_MS = 15_000;
 
-/** Rows are counted by parts of time: within one their number only grows. */
-const PART_MS = 5_000;
+const PIECE_MS = 5_000;
 
 const WATCHED: readonly RowKind[] = ['stage', 'output', 'fact', 'span', 'event'];
 
@@ -30,8 +29,7 @@ export interface ChangedUnit {
 export class ChangedUnits {
   readonly #logs: VictoriaLogs;
   readonly #now: () => number;
-  /** Rows by part of time, kind, unit and sender. */
-  #counts = new Map<string, number>();
+  readonly #counts: RowCounts;
   #fromMs: number;
 
   /** `fromMs`: rows that came before it are not looked at. `now`: milliseconds since the epoch. */
@@ -39,33 +37,27 @@ export class ChangedUnits {
     this.#logs = logs;
     this.#now = now;
     this.#fromMs = fromMs;
+    const by = ['kind', 'unit', 'sender'];
+    this.#counts = new RowCounts(logs, { rows: rowsOfKinds(WATCHED), by, pieceMs: PIECE_MS });
   }
 
   /** Each change is in one answer at least. Throws `ERR_STORE_UNAVAILABLE`: the next look has what this one would have had. */
   async read(): Promise<readonly ChangedUnit[]> {
     const nowMs = this.#now();
     const changed = new Map<string, Changed>();
-    const recent = isoFromMs(Math.floor((nowMs - 2 * OVERLAP_MS) / PART_MS) * PART_MS);
-    const asked = isoFromMs(Math.floor(this.#fromMs / PART_MS) * PART_MS);
+    const recent = this.#counts.startOf(nowMs - 2 * OVERLAP_MS);
+    const asked = this.#counts.startOf(this.#fromMs);
     if (asked < recent) {
-      const times = `_time:>=${asked} _time:<${recent}`;
+      const times = `_time:>=${isoFromMs(asked)} _time:<${isoFromMs(recent)}`;
       const query = `${rowsOfKinds(WATCHED_EARLIER)} ${times} | stats by (kind, unit, sender) count() rows`;
       for await (const { kind = '', unit = '', sender } of this.#logs.query(query))
         note(changed, { kind, unit, sender });
     }
-    const from = asked < recent ? recent : asked;
-    const counts = new Map<string, number>();
-    const query =
-      `${rowsOfKinds(WATCHED)} _time:>=${from} ` +
-      `| stats by (kind, unit, sender, _time:${PART_MS / 1_000}s) count() rows`;
-    for await (const row of this.#logs.query(query)) {
-      const { kind = '', unit = '', sender } = row;
-      const key = `${arrivalOf(row)} ${kind} ${sender} ${unit}`;
-      const count = Number(row.rows);
-      counts.set(key, count);
-      if (count > (this.#counts.get(key) ?? 0)) note(changed, { kind, unit, sender });
-    }
-    this.#counts = counts;
+    const from = Math.max(asked, recent);
+    const grown = await this.#counts.look(from);
+    for (const { kind = '', unit = '', sender } of grown.map(({ group }) => group))
+      note(changed, { kind, unit, sender });
+    this.#counts.forgetBefore(from);
     this.#fromMs = Math.max(this.#fromMs, nowMs - OVERLAP_MS);
     return [...changed.values()];
   }

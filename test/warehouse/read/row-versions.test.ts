@@ -1,6 +1,6 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Row, VictoriaLogs } from '../../../src/warehouse/client.ts';
-import { TaskVersions } from '../../../src/warehouse/read/task-versions.ts';
+import { RowVersions } from '../../../src/warehouse/read/row-versions.ts';
 
 interface Answers {
   recent: readonly Row[];
@@ -31,15 +31,17 @@ function logsWith(answers: Answers): { logs: VictoriaLogs; fail(isAway: boolean)
   };
 }
 
-function rows(unit: string, count: number, bucket: string = '1'): Row {
-  return { unit, _time: bucket, rows: String(count), latest: `2026-01-02T03:04:0${bucket}Z` };
+/** Of a piece of time, shortly before the first call. */
+function rows(unit: string, count: number, second: 20 | 30 = 20): Row {
+  const piece = `1970-01-01T00:16:${second}Z`;
+  return { unit, _time: piece, rows: String(count), latest: piece.replace('0Z', '5Z') };
 }
 
 function started(all: readonly Row[] = []) {
   const answers: Answers = { recent: [], all };
   let nowMs = 1_000_000;
   const { logs, fail } = logsWith(answers);
-  const versions = new TaskVersions(logs, () => nowMs);
+  const versions = new RowVersions(logs, () => nowMs);
   return {
     ...{ answers, fail, versions },
     pass: (ms: number) => {
@@ -54,18 +56,18 @@ test('rows that appear later in a time that was read change their task once', as
   answers.recent = [rows('task-a', 2), rows('task-b', 1)];
   expect(await versions.changed()).toEqual(['task-a', 'task-b']);
   expect(await versions.changed()).toEqual([]);
-  answers.recent = [rows('task-a', 3), rows('task-b', 1), rows('task-b', 1, '2')];
+  answers.recent = [rows('task-a', 3), rows('task-b', 1), rows('task-b', 1, 30)];
   expect(await versions.changed()).toEqual(['task-a', 'task-b']);
-  expect(await versions.of('task-a')).toBe('10 2026-01-02T03:04:01.000000000Z');
+  expect(await versions.of('task-a')).toBe('10 1970-01-01T00:16:25.000000000Z');
   expect(await versions.of('task-c')).toBeUndefined();
 });
 
 test('the first answer has the rows of the last seconds once', async () => {
   const { answers, versions } = started([rows('task-a', 7)]);
   answers.recent = [rows('task-a', 2)];
-  expect(await versions.of('task-a')).toBe('7 2026-01-02T03:04:01.000000000Z');
+  expect(await versions.of('task-a')).toBe('7 1970-01-01T00:16:25.000000000Z');
   expect(await versions.changed()).toEqual(['task-a']);
-  expect(await versions.of('task-a')).toBe('7 2026-01-02T03:04:01.000000000Z');
+  expect(await versions.of('task-a')).toBe('7 1970-01-01T00:16:25.000000000Z');
 });
 
 test('a task is named once more when it has settled', async () => {
@@ -73,6 +75,7 @@ test('a task is named once more when it has settled', async () => {
   await versions.changed();
   answers.recent = [rows('task-a', 2)];
   expect(await versions.changed()).toEqual(['task-a']);
+  answers.recent = [];
   pass(12_000);
   expect(await versions.changed()).toEqual([]);
   pass(2_000);
@@ -92,4 +95,15 @@ test('what came while VictoriaLogs was away is named afterwards', async () => {
   await expect(versions.changed()).rejects.toThrow('away');
   fail(false);
   expect(await versions.changed()).toEqual(['task-a']);
+});
+
+test('a count of all rows finds what services with wrong clocks have stored', async () => {
+  const { answers, versions } = started([rows('task-a', 7)]);
+  await versions.changed();
+  answers.all = [rows('task-a', 8), rows('task-b', 1)];
+  expect(await versions.changed()).toEqual([]);
+  const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 301_000);
+  onTestFinished(() => clock.mockRestore());
+  expect(await versions.changed()).toEqual(['task-a', 'task-b']);
+  expect(await versions.of('task-b')).toBe('1 1970-01-01T00:16:25.000000000Z');
 });
