@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -11,6 +11,11 @@ import { listen } from './serve/log-server.ts';
 import { afterTest } from './support/current-test.ts';
 import { freeAddress } from './support/free-port.ts';
 import { tempDir } from './support/log-dir.ts';
+import {
+  type ScaleBalancer,
+  type ScaleBalancerOptions,
+  startScaleBalancer,
+} from './support/scale-balancer.ts';
 import { answersOk, ServerProcess } from './support/server-process.ts';
 import { ServiceProcess } from './support/service-process.ts';
 import { findTool, pathOf } from './support/tool.ts';
@@ -142,37 +147,12 @@ describe.skipIf(isMissing)('the profile scale of docker-compose.yml', () => {
     expect(all.vlselect?.command).toContain('-storageNode=vlstorage-1:9428,vlstorage-2:9428');
   });
 
-  interface Upstreams {
-    readonly serve: readonly string[];
-    readonly receivers: readonly string[];
-    readonly gateways: readonly string[];
-  }
+  type Upstreams = Pick<ScaleBalancerOptions, 'serve' | 'receivers' | 'gateways'>;
 
-  /** nginx with the template of the balancer, as its image fills it in. */
-  async function balancer(upstreams: Upstreams): Promise<{ page: string; otlp: string; gateway: string }> {
-    const directory = await mkdtemp(join(tmpdir(), 'tasktrail-balancer-'));
-    const [page, otlp, gateway] = [await freeAddress(), await freeAddress(), await freeAddress()];
+  function balancer(upstreams: Upstreams): Promise<ScaleBalancer> {
     const [mount] = all.balancer?.volumes ?? [];
-    const servers = (addresses: readonly string[]): string =>
-      addresses.map((address) => `server ${address} max_fails=1 fail_timeout=5s;`).join('\n');
-    const text = readFileSync(mount?.source ?? '', 'utf8')
-      .replaceAll('$' + '{TASK_LOGS_API_TOKEN}', environmentOf('balancer').TASK_LOGS_API_TOKEN ?? '')
-      .replace(/server serve:8000 .*/, servers(upstreams.serve))
-      .replace(/server serve:4320 .*/, servers(upstreams.receivers))
-      .replace(/server gateway-1:4318 .*\n\s*server gateway-2:4318 .*/, servers(upstreams.gateways))
-      .replace('listen 8000', `listen ${page}`)
-      .replace('listen 4320', `listen ${otlp}`)
-      .replace('listen 4318', `listen ${gateway}`)
-      .replaceAll('/tmp/', `${directory}/`);
-    const path = join(directory, 'nginx.conf');
-    await writeFile(path, text);
-    const server = await ServerProcess.start({
-      ...{ name: 'balancer', command: pathOf(findTool('nginx')), directory },
-      args: ['-c', path, '-p', directory],
-      isReady: async () => (await fetch(`http://${otlp}/`)).status === 404,
-    });
-    afterTest(() => server.stop());
-    return { page: `http://${page}`, otlp: `http://${otlp}`, gateway: `http://${gateway}` };
+    const token = environmentOf('balancer').TASK_LOGS_API_TOKEN ?? '';
+    return startScaleBalancer({ ...upstreams, token, template: mount?.source ?? '' });
   }
 
   test('a record goes through the balancer, a gateway, a service and the cluster, also when one of each is gone', async () => {
