@@ -17,7 +17,10 @@ test(
   },
 );
 
-test('a short storm of services that are stopped, replaced and go on', ONE_TRY, async () => {
+test('a short storm of services that are stopped, replaced and go on', {
+  ...ONE_TRY,
+  tags: ['long'],
+}, async () => {
   const result = await round({ seed: 'pause', groups: new Set(['stops']), everyMs: 2_500 });
   expect(result.counts.acknowledged).toBeGreaterThan(10);
   expect(result.counts.foundOnce).toBe(result.counts.acknowledged);

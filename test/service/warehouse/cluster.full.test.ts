@@ -55,7 +55,10 @@ describe.skipIf(isMissing.includes(true))('the whole of it on a cluster', () => 
     expect(listed.length).toBe(DELIVERIES + ORDERS + FOREIGN);
   }, 300_000);
 
-  test('the tasks of a worker that is killed run again elsewhere, each once more', async () => {
+  test('the tasks of a worker that is killed run again elsewhere, each once more', {
+    tags: ['long'],
+    timeout: 300_000,
+  }, async () => {
     const scaled = await startScaled();
     const tasks = await Promise.all(
       Array.from({ length: WORKERS }, (_, number) => order(scaled, `order ${number}`)),
@@ -71,7 +74,7 @@ describe.skipIf(isMissing.includes(true))('the whole of it on a cluster', () => 
     );
     expect(attempts.map(Number).sort()).toEqual([1, 1, 1, 2]);
     expect(await statuses(scaled, tasks)).toEqual(tasks.map(() => 'completed'));
-  }, 300_000);
+  });
 });
 
 /** A place that takes webhooks, orders and records of others. */
@@ -123,7 +126,7 @@ async function startScaled(): Promise<Scaled> {
     Array.from({ length: WORKERS }, (_, number) =>
       fleet.start('worker', {
         ...{ TASK_LOGS_KEY: SHARED.TASK_LOGS_KEY ?? '', REDIS_URL: redis.url, TASK_LOGS_STORE: 'false' },
-        ...{ TASK_LOGS_DIR: `${fleet.logDir}/worker-${number}`, TASK_LOGS_CONCURRENCY: '2' },
+        ...{ TASK_LOGS_DIR: `${fleet.logDir}/worker-${number}`, TASK_LOGS_CONCURRENCY: '1' },
         OTEL_EXPORTER_OTLP_ENDPOINT: balancer.otlp,
       }),
     ),

@@ -69,7 +69,10 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('what is 
     return { store, redis, receiver, services };
   }
 
-  test('the tasks of dead workers are abandoned once, their spans completed once and notifications sent once, also when the lease changes hands', async () => {
+  test('the tasks of dead workers are abandoned once, their spans completed once and notifications sent once, also when the lease changes hands', {
+    tags: ['long'],
+    timeout: 200_000,
+  }, async () => {
     const { store, redis, receiver, services } = await setUp(3);
     const first = await until(() => holderOf(services), 'a holder', TAKEOVER_MS);
     const ids = Array.from({ length: 6 }, (_, index) => `task-${index}`);
@@ -142,7 +145,7 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('what is 
       [...ids.map(() => 'task.abandoned'), 'workflow.cancelled', 'workflow.completed'].sort(),
     );
     expect(receiver.received).toHaveLength(receiver.ids().length);
-  }, 400_000);
+  });
 
   test('without Redis records are taken, the answers say that no service works for all, and what came meanwhile is done later', async () => {
     const { store, redis, receiver, services } = await setUp(2);
