@@ -71,7 +71,7 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('what is 
 
   test('the tasks of dead workers are abandoned once, their spans completed once and notifications sent once, also when the lease changes hands', {
     tags: ['long'],
-    timeout: 200_000,
+    timeout: 400_000,
   }, async () => {
     const { store, redis, receiver, services } = await setUp(3);
     const first = await until(() => holderOf(services), 'a holder', TAKEOVER_MS);
