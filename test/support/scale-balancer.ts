@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterTest } from './current-test.ts';
@@ -33,6 +33,8 @@ export interface ScaleBalancer {
 export async function startScaleBalancer(options: ScaleBalancerOptions): Promise<ScaleBalancer> {
   const { serve, receivers, gateways, token, template = TEMPLATE } = options;
   const directory = await mkdtemp(join(tmpdir(), 'tasktrail-balancer-'));
+  // Started by root, nginx works as another user, who writes long bodies to files in it.
+  await chmod(directory, 0o755);
   const [page, otlp, gateway] = [
     await freeAddress(),
     options.otlp ?? (await freeAddress()),

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { freeAddress } from './free-port.ts';
@@ -84,6 +84,8 @@ interface Proxy {
 /** Runs nginx with the addresses of a test in place of those of the containers. */
 async function startProxy(upstreams: Upstreams): Promise<Proxy> {
   const directory = await mkdtemp(join(tmpdir(), 'tasktrail-store-proxy-'));
+  // Started by root, nginx works as another user, who writes long bodies to files in it.
+  await chmod(directory, 0o755);
   const address = await freeAddress();
   const path = join(directory, 'nginx.conf');
   const text = await readFile(STORE, 'utf8');

@@ -277,6 +277,11 @@ async function readTasks(
     const documents: Record<string, unknown> = {};
     for (const part of parts)
       documents[part] = stable(await read(system, `/tasks/${id}/logs/${part}`, AUTHORIZATION), id);
+    // Two pipes have no common order.
+    const lines = documents['agent-output'] as readonly Json[];
+    documents['agent-output'] = [true, false].map((isError) =>
+      lines.filter(({ stream }) => (stream === 'stderr') === isError),
+    );
     const spans = (await read(system, `/tasks/${id}/trace`, AUTHORIZATION)) as unknown as readonly Json[];
     documents.trace = (spans ?? []).map((span) => String(span.name)).sort();
     found.set(name, documents);
@@ -286,7 +291,7 @@ async function readTasks(
 
 /** Ids, times, and what names the machine and its queue. */
 const OWN =
-  /^(?:.*_id|id|timestamp|.*_at|trace_?parent|.*_mac|mac|queue.*|duration.*|.*_seconds|.*_ms|host.*|pid|opened_by)$/;
+  /^(?:.*_ids?|id|timestamp|.*_at|trace_?parent|.*_mac|mac|queue.*|duration.*|.*_seconds|.*_ms|host.*|pid|opened_by)$/;
 
 function stable(value: unknown, taskId: string): unknown {
   if (Array.isArray(value)) return value.map((item) => stable(item, taskId));
