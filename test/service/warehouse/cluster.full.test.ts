@@ -264,7 +264,7 @@ async function readList(system: System): Promise<readonly Json[]> {
   return (page?.items ?? []) as readonly Json[];
 }
 
-/** All that is said of each task, without what is chosen or measured anew in each run. */
+/** All that is said of each task, without what is chosen or measured again in each run. */
 async function readTasks(
   system: System,
   tasks: ReadonlyMap<Name, string>,
