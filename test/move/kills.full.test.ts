@@ -58,7 +58,8 @@ describe.skipIf('missing' in tool)('a move that is ended in the middle', () => {
     expect(linesIn(back)).toEqual(linesIn(source));
   });
 
-  test('goes on after Ctrl-C', async () => {
+  /** A move that has stored some lines. */
+  async function startMove() {
     const [cwd, there] = [await tempDir(), server.newTenant()];
     const source = writeTasks(join(cwd, 'logs'), TASKS);
     const running = startCommand(['import', '--from', source, '--to', there], { cwd });
@@ -66,6 +67,11 @@ describe.skipIf('missing' in tool)('a move that is ended in the middle', () => {
       await server.flush();
       return (await count(new VictoriaLogs(there))) > 0;
     }, 'some lines');
+    return { cwd, there, source, running };
+  }
+
+  test('goes on after Ctrl-C', async () => {
+    const { cwd, there, source, running } = await startMove();
     running.child.kill('SIGINT');
     const stopped = await running.ended;
     expect([stopped.code, stopped.stderr]).toEqual([130, expect.stringContaining('goes on where it was')]);
@@ -73,13 +79,7 @@ describe.skipIf('missing' in tool)('a move that is ended in the middle', () => {
   });
 
   test('waits for a VictoriaLogs that is killed and started, and ends with what to do when it stays away', async () => {
-    const [cwd, there] = [await tempDir(), server.newTenant()];
-    const source = writeTasks(join(cwd, 'logs'), TASKS);
-    const running = startCommand(['import', '--from', source, '--to', there], { cwd });
-    await until(async () => {
-      await server.flush();
-      return (await count(new VictoriaLogs(there))) > 0;
-    }, 'some lines');
+    const { cwd, there, source, running } = await startMove();
     await server.kill();
     await server.start();
     const first = await running.ended;

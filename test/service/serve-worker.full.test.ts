@@ -6,30 +6,9 @@ import { attribute, readDeliveries } from '../support/receiver.ts';
 import { findRedis } from '../support/redis.ts';
 import { firstTaskId, readDocument, resultOf, type ServiceProcess } from '../support/service-process.ts';
 import { until } from '../support/until.ts';
-import { SECRETS, say, VENDOR, VENDORS } from '../support/vendors.ts';
+import { CUSTOM_WEBHOOK, SECRET_ENV, say, VENDOR, VENDORS } from '../support/vendors.ts';
 
 const program = findRedis();
-
-const WEBHOOKS = {
-  ci: {
-    secret: `$${'{CI_SECRET}'}`,
-    header: 'X-Ci-Signature',
-    algorithm: 'sha512',
-    encoding: 'base64',
-    prefix: 'v1=',
-    message: 'note.items.0.text',
-    event_type: 'kind',
-    delivery_id: 'meta.id',
-    source_metadata: { repo: 'project.name' },
-  },
-};
-
-const SECRET_ENV = {
-  GITHUB_WEBHOOK_SECRET: `${SECRETS.old},${SECRETS.new}`,
-  JIRA_WEBHOOK_SECRET: SECRETS.new,
-  SLACK_SIGNING_SECRET: SECRETS.new,
-  CI_SECRET: SECRETS.new,
-};
 
 /** Ended as it should: once in its result, its attempts siblings below the one span that enqueued it. */
 async function expectAttempts(fleet: Fleet, id: string, count: number): Promise<void> {
@@ -61,7 +40,10 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
   test('tasks from webhooks and REST run on either worker, in one directory and one trace', async () => {
     const fleet = await Fleet.open(program);
     const whoami = ['sh', '-c', 'cat; echo; echo "worker $WORKER"; sleep 0.3'];
-    await fleet.configure({ agents: { whoami: { command: whoami, env: ['WORKER'] } }, webhooks: WEBHOOKS });
+    await fleet.configure({
+      agents: { whoami: { command: whoami, env: ['WORKER'] } },
+      webhooks: CUSTOM_WEBHOOK,
+    });
     const service = await fleet.start('serve', SECRET_ENV);
     const env = { ...SECRET_ENV, TASK_LOGS_CONCURRENCY: '1' };
     const workers = await Promise.all(

@@ -196,3 +196,26 @@ export async function say(
   const headers = { ...vendor.sign(body), ...(vendor.idHeader !== undefined && { [vendor.idHeader]: id }) };
   return post(url, vendor.name, { headers, body });
 }
+
+/** `webhooks` of the configuration for the custom sender. */
+export const CUSTOM_WEBHOOK = {
+  ci: {
+    secret: `$${'{CI_SECRET}'}`,
+    header: 'X-Ci-Signature',
+    algorithm: 'sha512',
+    encoding: 'base64',
+    prefix: 'v1=',
+    message: 'note.items.0.text',
+    event_type: 'kind',
+    delivery_id: 'meta.id',
+    source_metadata: { repo: 'project.name' },
+  },
+};
+
+/** The settings by which a service knows all of them. */
+export const SECRET_ENV: Readonly<Record<string, string>> = {
+  GITHUB_WEBHOOK_SECRET: `${SECRETS.old},${SECRETS.new}`,
+  JIRA_WEBHOOK_SECRET: SECRETS.new,
+  SLACK_SIGNING_SECRET: SECRETS.new,
+  CI_SECRET: SECRETS.new,
+};

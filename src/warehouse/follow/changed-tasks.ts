@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { accepts } from '../../model/field-values.ts';
+import { CHANGES_MAX, ChangeLog } from '../../store/read/change-log.ts';
 import { ChangeSignal } from '../../store/read/follow/change-signal.ts';
 import { type ListChanges, type ListSearch, shared } from '../../store/read/follow/list-search.ts';
 import type { TaskState } from '../../store/read/task-list.ts';
@@ -20,9 +21,6 @@ const LONG_EACH_MS = 5_000;
 
 /** Lines are counted by task and by such pieces of time. */
 const PIECE_MS = 5_000;
-
-/** Changes that are kept for the readers. One that has missed more gets all that changed since its id. */
-const CHANGES_MAX = 5_000;
 
 /** For an id that is older the newest tasks come again. */
 const KNOWN_MS = 86_400_000;
@@ -59,8 +57,7 @@ export class ChangedTasks implements ListChanges {
   readonly #states = new LRUCache<string, Promise<TaskState | undefined>>({ max: ITEMS_MAX });
   readonly #items = new LRUCache<string, Promise<string | undefined>>({ max: ITEMS_MAX });
   readonly #matches = new LRUCache<string, LRUCache<string, Promise<boolean>>>({ max: QUERIES_MAX });
-  readonly #changes: { readonly number: number; readonly id: string }[] = [];
-  #number = 0;
+  readonly #changes = new ChangeLog();
   #knownMs = 0;
   #readers = 0;
   #run = 0;
@@ -83,7 +80,7 @@ export class ChangedTasks implements ListChanges {
   }
 
   get number(): number {
-    return this.#number;
+    return this.#changes.number;
   }
 
   get knownMs(): number {
@@ -95,7 +92,7 @@ export class ChangedTasks implements ListChanges {
     if (this.#readers === 1) {
       this.#run += 1;
       this.#counts = this.#newCounts();
-      this.#changes.length = 0;
+      this.#changes.forget();
       // What has changed while there was no reader is not known.
       for (const known of [this.#states, this.#items, this.#matches]) known.clear();
       this.#longAtMs = Number.NEGATIVE_INFINITY;
@@ -122,10 +119,7 @@ export class ChangedTasks implements ListChanges {
   }
 
   changesAfter(number: number): readonly string[] | undefined {
-    const first = this.#changes[0]?.number ?? this.#number + 1;
-    if (number < first - 1) return undefined;
-    const ids = this.#changes.filter((change) => change.number > number).map(({ id }) => id);
-    return [...new Set(ids)];
+    return this.#changes.after(number);
   }
 
   async changedSince(ms: number): Promise<readonly string[]> {
@@ -189,7 +183,7 @@ export class ChangedTasks implements ListChanges {
     const isLong = performance.now() - this.#longAtMs >= LONG_EACH_MS;
     const sinceMs = isLong ? Math.min(nowMs, this.#longFromMs) - LATE_MS : nowMs - SHORT_MS;
     const grown = await this.#counts.look(sinceMs);
-    const before = this.#number;
+    const before = this.#changes.number;
     if (!isFirst) for (const { group } of grown) this.#add(group.unit ?? '');
     if (isLong) {
       this.#longAtMs = performance.now();
@@ -198,7 +192,7 @@ export class ChangedTasks implements ListChanges {
     }
     // A reader that comes again gets what has changed since, also what was visible late.
     this.#knownMs = Math.max(0, nowMs - LATE_MS);
-    if (this.#number !== before) this.#signal.wake();
+    if (this.#changes.number !== before) this.#signal.wake();
   }
 
   #newCounts(): RowCounts {
@@ -206,10 +200,7 @@ export class ChangedTasks implements ListChanges {
   }
 
   #add(id: string): void {
-    this.#number += 1;
-    this.#versions.set(id, this.#number);
-    this.#changes.push({ number: this.#number, id });
-    if (this.#changes.length > 2 * CHANGES_MAX) this.#changes.splice(0, CHANGES_MAX);
+    this.#versions.set(id, this.#changes.add(id));
   }
 }
 

@@ -7,7 +7,7 @@ import { openInsertGate } from '../../support/insert-gate.ts';
 import { findRedis } from '../../support/redis.ts';
 import type { ServiceProcess } from '../../support/service-process.ts';
 import { until } from '../../support/until.ts';
-import { SECRETS, say, VENDORS } from '../../support/vendors.ts';
+import { CUSTOM_WEBHOOK, SECRET_ENV, SECRETS, say, VENDORS } from '../../support/vendors.ts';
 import { findVictoriaLogs, startVictoriaLogs, type VictoriaLogsServer } from '../../support/victoria-logs.ts';
 import { read, readAll, stagesOf, untilEnded, WarehouseFleet } from '../../support/warehouse-fleet.ts';
 
@@ -149,30 +149,12 @@ describe.skipIf('missing' in redis || 'missing' in tool)('webhooks of services o
 
   test('webhooks of every sender start a task, and a forged one none', async () => {
     const fleet = await WarehouseFleet.open(redis, { store: server.newTenant() });
-    const secret = `$${'{CI_SECRET}'}`;
     await fleet.configure({
       agents: { echo: { command: ['sh', '-c', 'echo $TASK_LOGS_TASK_ID >> ran; cat'] } },
-      webhooks: {
-        ci: {
-          secret,
-          header: 'X-Ci-Signature',
-          algorithm: 'sha512',
-          encoding: 'base64',
-          prefix: 'v1=',
-          message: 'note.items.0.text',
-          event_type: 'kind',
-          delivery_id: 'meta.id',
-        },
-      },
+      webhooks: CUSTOM_WEBHOOK,
     });
-    const env = {
-      GITHUB_WEBHOOK_SECRET: `${SECRETS.old},${SECRETS.new}`,
-      JIRA_WEBHOOK_SECRET: SECRETS.new,
-      SLACK_SIGNING_SECRET: SECRETS.new,
-      CI_SECRET: SECRETS.new,
-    };
-    const service = await fleet.serve(env);
-    await fleet.worker(env);
+    const service = await fleet.serve(SECRET_ENV);
+    await fleet.worker(SECRET_ENV);
     const ids: string[] = [];
     for (const vendor of VENDORS) {
       const answer = await say(service.url, vendor, '@agent review this, please');

@@ -2,6 +2,7 @@ import { type FSWatcher, watch } from 'node:fs';
 import { LRUCache } from 'lru-cache';
 import { isTerminal } from '../../../model/documents.ts';
 import { isPathSafeId } from '../../../model/ids.ts';
+import { ChangeLog } from '../change-log.ts';
 import type { TaskListing, TaskState } from '../task-list.ts';
 import { ChangeSignal } from './change-signal.ts';
 import { type ListChanges, type ListSearch, shared } from './list-search.ts';
@@ -22,9 +23,6 @@ const WARM_MAX = 2_000;
 
 /** The clock of a file system may be this much behind. */
 const CLOCK_MS = 50;
-
-/** Changes that are kept for the readers. One that has missed more gets all that changed since its id. */
-const CHANGES_MAX = 5_000;
 
 /** Removed tasks that are kept for readers who come again. */
 const REMOVED_MAX = 5_000;
@@ -49,8 +47,7 @@ export class FollowedList implements ListChanges {
   /** All removals after this time are known. */
   #removalsSinceMs = Number.POSITIVE_INFINITY;
   readonly #warm = new Map<string, number>();
-  readonly #changes: { readonly number: number; readonly id: string }[] = [];
-  #number = 0;
+  readonly #changes = new ChangeLog();
   /** All changes up to this time are known. */
   #knownMs = 0;
   #readers = 0;
@@ -75,7 +72,7 @@ export class FollowedList implements ListChanges {
 
   /** Number of the last change. */
   get number(): number {
-    return this.#number;
+    return this.#changes.number;
   }
 
   get knownMs(): number {
@@ -105,10 +102,7 @@ export class FollowedList implements ListChanges {
 
   /** Ids of the tasks that changed after a change, oldest first; undefined when those changes are no longer known. */
   changesAfter(number: number): readonly string[] | undefined {
-    const first = this.#changes[0]?.number ?? this.#number + 1;
-    if (number < first - 1) return undefined;
-    const ids = this.#changes.filter((change) => change.number > number).map(({ id }) => id);
-    return [...new Set(ids)];
+    return this.#changes.after(number);
   }
 
   /** Tasks that are new, changed or removed since a time. */
@@ -151,7 +145,7 @@ export class FollowedList implements ListChanges {
     this.#run += 1;
     this.#isScanned = false;
     this.#warm.clear();
-    this.#changes.length = 0;
+    this.#changes.forget();
     this.#nextScanMs = 0;
     try {
       this.#watcher = watch(this.#logDir, { persistent: false }, (_event, name) => {
@@ -185,7 +179,7 @@ export class FollowedList implements ListChanges {
     const isFirst = !this.#isScanned;
     this.#isScanned = true;
     const found = new Set<string>();
-    const before = this.#number;
+    const before = this.#changes.number;
     for (const task of tasks) {
       found.add(task.id);
       this.#note(task, isFirst);
@@ -195,25 +189,25 @@ export class FollowedList implements ListChanges {
     }
     this.#removalsSinceMs = Math.min(this.#removalsSinceMs, startMs - CLOCK_MS);
     this.#knownMs = startMs - CLOCK_MS;
-    if (this.#number !== before) this.#signal.wake();
+    if (this.#changes.number !== before) this.#signal.wake();
   }
 
   async #lookAtWarm(nowMs: number): Promise<void> {
-    const before = this.#number;
+    const before = this.#changes.number;
     for (const [id, untilMs] of this.#warm) {
       const task = await this.#listing.state(id);
       if (task !== undefined) this.#note(task, false);
       else if (this.#known.has(id)) this.#remove(id);
       if (untilMs < nowMs && (task === undefined || isTerminal(task.status))) this.#warm.delete(id);
     }
-    if (this.#number !== before) this.#signal.wake();
+    if (this.#changes.number !== before) this.#signal.wake();
   }
 
   #note(task: TaskState, isFirst: boolean): void {
     const isChanged = this.#known.get(task.id)?.version !== task.version;
     this.#known.set(task.id, task);
     if (isChanged && !isFirst) {
-      this.#add(task.id);
+      this.#changes.add(task.id);
       this.#warm.set(task.id, Date.now() + WARM_MS);
     } else if (!isTerminal(task.status) && this.#warm.size < WARM_MAX) this.#warm.set(task.id, 0);
   }
@@ -227,12 +221,6 @@ export class FollowedList implements ListChanges {
       this.#removed.delete(oldest);
       this.#removalsSinceMs = removedMs;
     }
-    this.#add(id);
-  }
-
-  #add(id: string): void {
-    this.#number += 1;
-    this.#changes.push({ number: this.#number, id });
-    if (this.#changes.length > 2 * CHANGES_MAX) this.#changes.splice(0, CHANGES_MAX);
+    this.#changes.add(id);
   }
 }
