@@ -25,8 +25,8 @@ const ISOLATED_FILES = [
   'test/system/lease-guard.test.ts',
 ];
 
-/** Tests of a file that wait run beside each other. More files at a time would let services start too slowly. */
-const SLOW = { maxConcurrency: 3 };
+/** They wait for a third of their time, so that three files share two cores; and tests of a file that wait run beside each other. */
+const SLOW = { maxConcurrency: 3, maxWorkers: 3 };
 
 const config: ViteUserConfig = defineConfig({
   test: {

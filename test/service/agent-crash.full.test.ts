@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { lessInCi } from '../support/less-in-ci.ts';
 import { readLines, readSpans } from '../support/receiver.ts';
 import {
   firstTaskId,
@@ -66,10 +67,10 @@ async function untilPrinted(id: string, count: number): Promise<void> {
 }
 
 /** Together they take about as long as the agent runs. */
-const KILLS = 20;
+const KILLS = lessInCi(20, 8);
 
 test('random kills of the worker lose and repeat no line of its agent, and the result has the cost', async () => {
-  const lines = 3_000;
+  const lines = KILLS * 150;
   await configure([process.execPath, AGENT, String(lines), '10'], ['run-agent']);
   // On a busy machine the agent is done before the kills are; from then on each of them costs an attempt.
   const env = { TASK_LOGS_ATTEMPTS: String(KILLS + 10) };

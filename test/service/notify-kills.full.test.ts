@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { type JsonObject, objectOf } from '../../src/model/json.ts';
+import { lessInCi } from '../support/less-in-ci.ts';
 import {
   checkSignature,
   NOTIFY_SECRET,
@@ -55,7 +56,7 @@ test('however often the service is killed, each end is sent under one id, and no
     if (Math.random() < 0.15) res.destroy();
     else setTimeout(() => res.writeHead(Math.random() < 0.1 ? 500 : 204).end(), Math.random() * 30);
   };
-  for (let round = 0; round < 5; round += 1) {
+  for (let round = 0; round < lessInCi(5, 3); round += 1) {
     const service = await start(at);
     for (let count = 0; count < 5; count += 1) accepted.push(await service.sendComment('@agent review'));
     await delay(Math.random() * 900);

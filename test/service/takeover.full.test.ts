@@ -104,7 +104,9 @@ test(
   () => replaceStopped(false),
 );
 
-test.skipIf('missing' in redis)('the same with a queue in Redis', BESIDE, () => replaceStopped(true));
+test.skipIf('missing' in redis)('the same with a queue in Redis', { ...BESIDE, tags: ['long'] }, () =>
+  replaceStopped(true),
+);
 
 async function replaceStopped(hasRedis: boolean): Promise<void> {
   const at = await place(hasRedis);

@@ -9,13 +9,14 @@ import type { FsyncMode } from '../../src/model/fsync-mode.ts';
 import { INDEX_URL } from '../support/built.ts';
 import { afterTest } from '../support/current-test.ts';
 import { DiskImage, noImageReason } from '../support/disk-image.ts';
+import { lessInCi } from '../support/less-in-ci.ts';
 import { tempDir } from '../support/log-dir.ts';
 import { PowerLoad, type Promised } from '../support/power-load.ts';
 import { serviceEnv } from '../support/service-process.ts';
 import { until } from '../support/until.ts';
 
-/** Of each mode. CI has less time. */
-const CUTS = process.env.CI === undefined ? 50 : 20;
+/** Of each mode. */
+const CUTS = lessInCi(50, 8);
 const IMAGE_MB = 20;
 const KINDS = ['webhook', 'otlp', 'record', 'emit'] as const;
 

@@ -49,7 +49,7 @@ test.skipIf(noMountReason() !== undefined)(
 
 test.skipIf('missing' in findRedis())(
   'a short storm of a Redis that is killed and stopped, with its workers and services',
-  ONE_TRY,
+  { ...ONE_TRY, tags: ['long'] },
   async () => {
     const groups = new Set(['redis', 'kills', 'signals'] as const);
     const result = await round({ seed: 'ci-redis-a', groups, everyMs: 700, queue: 'redis' });

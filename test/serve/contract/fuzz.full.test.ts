@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createClient } from '../../../src/client.ts';
 import { ENDPOINTS } from '../../../src/serve/contract/endpoints.ts';
 import { SECRET } from '../../support/deliveries.ts';
+import { lessInCi } from '../../support/less-in-ci.ts';
 import { firstTaskId, resultOf, ServiceProcess } from '../../support/service-process.ts';
 import { findTool, pathOf } from '../../support/tool.ts';
 
@@ -14,10 +15,10 @@ const tool = findTool('schemathesis');
 const run = promisify(execFile);
 
 /** Cases for each operation, beside those at the edges of its schemas: the run takes half a minute on two busy cores. */
-const CASES = 15;
+const CASES = lessInCi(15, 6);
 
 /** A bound in seconds for the whole run, after which what has run counts. */
-const SECONDS_MAX = 80;
+const SECONDS_MAX = lessInCi(80, 45);
 
 /** These ask whether a valid request is accepted: a cursor, an id and a search of its own kind mean nothing to the server. */
 const LEFT_OUT =

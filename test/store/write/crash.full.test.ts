@@ -7,11 +7,12 @@ import { TRAIL } from '../../../src/model/sender.ts';
 import type { FactLine } from '../../../src/project/change.ts';
 import { TaskFold } from '../../../src/project/fold.ts';
 import { builtUrl } from '../../support/built.ts';
+import { lessInCi } from '../../support/less-in-ci.ts';
 import { documentOf, filesIn, linesOf, openStore, tempDir } from '../../support/log-dir.ts';
 import { eventId, log, outputLog } from '../../support/records.ts';
 import { killWriter } from './killed-writer.ts';
 
-const KILLS = 30;
+const KILLS = lessInCi(30, 10);
 const ROUNDS = 40;
 const TASKS = ['task-1', 'task-2'];
 

@@ -4,11 +4,12 @@ import { expect, test } from 'vitest';
 import type { ReceivedLog } from '../../../src/model/otlp.ts';
 import { ANONYMOUS, type Sender, TRAIL } from '../../../src/model/sender.ts';
 import { builtUrl } from '../../support/built.ts';
+import { lessInCi } from '../../support/less-in-ci.ts';
 import { documentOf, flowOf, linesOf, openStore, tempDir } from '../../support/log-dir.ts';
 import { eventId, log } from '../../support/records.ts';
 import { killWriter } from './killed-writer.ts';
 
-const KILLS = 12;
+const KILLS = lessInCi(12, 10);
 /** Batches between two kills: no multiple of the four of a task, so that each of these is the last one in turn. */
 const STEP = 9;
 const TASKS = 30;

@@ -5,11 +5,12 @@ import type { JsonObject } from '../../../src/model/json.ts';
 import type { ReceivedLog, TelemetryBatch } from '../../../src/model/otlp.ts';
 import { TRAIL } from '../../../src/model/sender.ts';
 import { builtUrl } from '../../support/built.ts';
+import { lessInCi } from '../../support/less-in-ci.ts';
 import { documentOf, linesOf, openStore, tempDir } from '../../support/log-dir.ts';
 import { eventId, log } from '../../support/records.ts';
 import { killWriter } from './killed-writer.ts';
 
-const KILLS = 25;
+const KILLS = lessInCi(25, 10);
 const STEPS = 60;
 const IDS = ['workflow-1-20260102T030405Z-aaaa', 'workflow-2-20260102T030405Z-bbbb'];
 const MONTH = ['_workflow', '2026', '01'];
