@@ -59,7 +59,6 @@ export function RunView({ id }: { readonly id: string }): VNode {
     if (message !== undefined) document.title = `${shownText(message.slice(0, 60))} · tasktrail`;
   }, [message]);
   if (task === undefined) return error === undefined ? <Loading /> : <NotThere id={id} run={run} />;
-  const isOver = task.completed_at !== null;
   const tab = place.value.query.get('view') ?? '';
   return (
     <article class="run">
@@ -84,7 +83,7 @@ export function RunView({ id }: { readonly id: string }): VNode {
       {tab === '' && (
         <div class="run-parts">
           <Guarded what="The timeline">
-            <Timeline spans={spans} isOver={isOver} links={links} />
+            <Timeline spans={spans} task={task} links={links} />
           </Guarded>
           <Transcript
             pages={pages}

@@ -22,12 +22,22 @@ const FOLD_MS_MIN = 10_000;
 /** Width of a folded idle time, as a part of the whole. */
 const FOLD_WIDTH = 0.02;
 
+/** Times from `startMs` to `endMs`, milliseconds since 1970. */
+export interface Period {
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+export interface ScaleOptions {
+  readonly isFolded: boolean;
+  /** What is before or after it lies at the edge: one span that says 1970 does not make all others a dot. */
+  readonly within?: Period | undefined;
+}
+
 /** `nowMs`: the end of open spans. */
-export function scaleOf(
-  rows: readonly SpanNode[],
-  nowMs: number,
-  { isFolded }: { readonly isFolded: boolean },
-): TimeScale {
+export function scaleOf(all: readonly SpanNode[], nowMs: number, options: ScaleOptions): TimeScale {
+  const { isFolded, within } = options;
+  const rows = within === undefined ? all : clipped(all, nowMs, within);
   let [startMs, endMs] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const { startMs: from, endMs: to = nowMs } of rows) {
     startMs = Math.min(startMs, from);
@@ -39,6 +49,25 @@ export function scaleOf(
   }
   const folds = isFolded ? idleTimes(rows, nowMs, endMs - startMs) : [];
   return { startMs, endMs, folds, at: mapping(startMs, endMs, folds) };
+}
+
+/** Between the first and the last time in the period. All, when no time is in it. */
+function clipped(all: readonly SpanNode[], nowMs: number, period: Period): readonly SpanNode[] {
+  let [first, last] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const { startMs, endMs = nowMs } of all)
+    for (const ms of [startMs, endMs]) {
+      if (ms < period.startMs || ms > period.endMs) continue;
+      first = Math.min(first, ms);
+      last = Math.max(last, ms);
+    }
+  if (first > last) return all;
+  return all
+    .filter((row) => row.startMs <= last && (row.endMs ?? nowMs) >= first)
+    .map((row) => ({
+      ...row,
+      startMs: Math.max(row.startMs, first),
+      endMs: row.endMs === undefined ? undefined : Math.min(row.endMs, last),
+    }));
 }
 
 /** Times in which no agent worked, nothing without children was open, and nothing began or ended. */

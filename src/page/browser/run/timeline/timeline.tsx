@@ -1,6 +1,7 @@
 import { type ReadonlySignal, useComputed, useSignal, useSignalEffect } from '@preact/signals';
 import type { VNode } from 'preact';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import type { Task } from '../../../../client/api/shapes.ts';
 import { now } from '../../data/clock.ts';
 import { count, duration } from '../../ui/format.ts';
 import { Empty } from '../../ui/notice.tsx';
@@ -11,7 +12,7 @@ import { withLanes } from './attempt-lanes.ts';
 import { SpanDetails } from './span-details.tsx';
 import { SpanRow } from './span-row.tsx';
 import { callOf, rowsOf, type SpanNode, treeOf } from './span-tree.ts';
-import { scaleOf, type TimeScale, tickLabel, ticksOf } from './time-scale.ts';
+import { type Period, scaleOf, type TimeScale, tickLabel, ticksOf } from './time-scale.ts';
 
 /** As in run.css. */
 const ROW_HEIGHT = 28;
@@ -21,12 +22,17 @@ const TICKS = 4;
 
 export interface TimelineProps {
   readonly spans: ReadonlySignal<readonly Span[]>;
-  readonly isOver: boolean;
+  readonly task: Pick<Task, 'created_at' | 'completed_at'>;
   readonly links: RunLinks;
 }
 
+/** A clock that is wrong by hours is shown as it is. */
+const MARGIN_MS = 24 * 3_600_000;
+
 /** What happened when: a row a span, a bar for its time. */
-export function Timeline({ spans, isOver, links }: TimelineProps): VNode {
+export function Timeline({ spans, task, links }: TimelineProps): VNode {
+  const { created_at: createdAt, completed_at: completedAt } = task;
+  const isOver = completedAt !== null;
   const closed = useSignal<ReadonlySet<string>>(new Set());
   const isFolded = useSignal(true);
   const chosen = useSignal<string | undefined>(undefined);
@@ -39,8 +45,8 @@ export function Timeline({ spans, isOver, links }: TimelineProps): VNode {
   const isOpen = useMemo(() => !isOver && all.some(({ endMs }) => endMs === undefined), [all, isOver]);
   const nowMs = isOpen ? now.value : 0;
   const scale = useMemo(
-    () => scaleOf(all, nowMs, { isFolded: isFolded.value }),
-    [all, nowMs, isFolded.value],
+    () => scaleOf(all, nowMs, { isFolded: isFolded.value, within: periodOf(createdAt, completedAt) }),
+    [all, nowMs, isFolded.value, createdAt, completedAt],
   );
   const node = useMemo(
     () => (chosen.value === undefined ? undefined : all.find(({ id }) => id === chosen.value)),
@@ -169,6 +175,13 @@ export function Timeline({ spans, isOver, links }: TimelineProps): VNode {
       )}
     </section>
   );
+}
+
+/** Around the task: spans say any time, as 1970. */
+function periodOf(createdAt: string | null, completedAt: string | null): Period | undefined {
+  const startMs = Date.parse(createdAt ?? '') - MARGIN_MS;
+  const endMs = (completedAt === null ? Date.now() : Date.parse(completedAt)) + MARGIN_MS;
+  return Number.isNaN(startMs) || Number.isNaN(endMs) ? undefined : { startMs, endMs };
 }
 
 function pointedOf(node: SpanNode, nowMs: number): Pointed {

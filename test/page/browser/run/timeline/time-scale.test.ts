@@ -53,3 +53,25 @@ test('ticks are as exact as they are apart', () => {
   expect([0, 33_000, 33_100].map((ms) => tickLabel(ms, [33_000, 33_100]))).toEqual(['0', '33.0 s', '33.1 s']);
   expect(tickLabel(125_000, [120_000, 125_000])).toBe('2 m 5 s');
 });
+
+test('a span that says 1970 or 9999 lies at the edge, and makes the others no smaller', () => {
+  const early = Date.parse('1970-01-01T00:00:00Z') - START;
+  const late = Date.parse('9999-01-01T00:00:00Z') - START;
+  const day = 86_400_000;
+  const within = { startMs: START - day, endMs: START + day };
+  const rows = treeOf([
+    span('a', null, [0, 1_000]),
+    span('from 1970', null, [early, 500]),
+    span('of 1970', null, [early, early + 1_000]),
+    span('until 9999', null, [200, late]),
+    span('everything', null, [early, late]),
+  ]);
+  for (const isFolded of [true, false]) {
+    const scale = scaleOf(rows, 0, { isFolded, within });
+    expect([scale.startMs, scale.endMs, scale.folds]).toEqual([START, START + 1_000, []]);
+    expect([early, 250, late].map((ms) => scale.at(START + ms))).toEqual([0, 0.25, 1]);
+  }
+  // Where all say so it is what they say.
+  const old = scaleOf(treeOf([span('of 1970', null, [early, early + 1_000])]), 0, { isFolded: true, within });
+  expect([old.startMs, old.endMs]).toEqual([0, 1_000]);
+});
