@@ -7,6 +7,7 @@ import { benchFsync } from './fsync.mjs';
 import { benchHostile } from './hostile.mjs';
 import { benchHostileComments } from './hostile-comments.mjs';
 import { benchMarkup } from './markup.mjs';
+import { benchMove } from './move.mjs';
 import { benchOtlp } from './otlp.mjs';
 import { benchPage } from './page.mjs';
 import { benchRecord } from './record.mjs';
@@ -18,7 +19,7 @@ import { benchStream } from './stream.mjs';
 import { benchWarehouse } from './warehouse.mjs';
 import { benchWebhooks } from './webhooks.mjs';
 
-/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [fsync] [webhooks] [hostile] [markup] [hostile-comments] [agent] [collector] [store] [stream] [redact] [backlog] [search] [page] [warehouse]`: runs the named parts, by default all. */
+/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [fsync] [webhooks] [hostile] [markup] [hostile-comments] [agent] [collector] [store] [stream] [redact] [backlog] [search] [page] [warehouse] [move]`: runs the named parts, by default all. */
 const PARTS = {
   record: benchRecord,
   otlp: benchOtlp,
@@ -39,6 +40,7 @@ const PARTS = {
   search: benchSearch,
   page: benchPage,
   warehouse: benchWarehouse,
+  move: benchMove,
 };
 
 const wanted = process.argv.slice(2);
