@@ -150,7 +150,7 @@ describe.skipIf('missing' in redis || 'missing' in tool)('tasks of services over
     expect(await untilEnded(other, [lost])).toMatchObject([
       { status: 'failed', error: expect.stringContaining('not queued') },
     ]);
-    // Nobody has sent it again until now.
+    // It was not sent again until now.
     expect((await fleet.runs()).size).toBe(0);
     await fleet.worker();
     const again = await deliver(other.url, payload, { id: delivery });

@@ -73,7 +73,7 @@ export interface StartingTasksOptions {
 
 /**
  * Tasks that services store and then queue, in Redis. A service notes a task before it stores it. So what a lost service has left
- * in between is known without its records, which start no work and could be anybody's.
+ * in between is known without its records, which start no work: any sender could have made them.
  */
 export class StartingTasks {
   readonly #link: RedisLink;
