@@ -37,7 +37,7 @@ export async function drain(world: World, crew: Crew, books: BookScrapes): Promi
   for (const name of remoteNames(world)) await sendLeft(world, name);
   await untilQuiet(world);
   for (const { web } of world.ports) {
-    violations.push(...(await restOf(`http://127.0.0.1:${web}/metrics`, books)));
+    violations.push(...(await restOf({ url: `http://127.0.0.1:${web}/metrics`, pid: 0 }, books)));
   }
   violations.push(...(await endAll([...crew.of('worker'), ...services])));
   // The last records of the services themselves, such as the spans of their end.
@@ -61,7 +61,10 @@ async function drainRows(world: World, crew: Crew, books: BookScrapes): Promise<
   // Those of the workers' end, and of what a killed one has left.
   for (const name of sharedNames(world)) await sendLeft(world, name);
   await delay(SETTLE_MS);
-  for (const url of urls) violations.push(...(await restOf(`${url}/metrics`, books)));
+  for (const [n, url] of urls.entries())
+    violations.push(
+      ...(await restOf({ url: `${url}/metrics`, pid: crew.of('service')[n]?.pid ?? 0 }, books)),
+    );
   const answers = await readAnswers(urls);
   violations.push(...answers.violations, ...(await waitingJobs(urls[0] ?? '')));
   for (const name of [...remoteNames(world), ...sharedNames(world)])
@@ -108,10 +111,13 @@ async function untilOk(url: string): Promise<void> {
 }
 
 /** What is still pending after some looks: a service may just be recording something of its own. */
-async function restOf(url: string, books: BookScrapes): Promise<readonly Violation[]> {
+async function restOf(
+  { url, pid }: { readonly url: string; readonly pid: number },
+  books: BookScrapes,
+): Promise<readonly Violation[]> {
   let rest: readonly Violation[] = [];
   for (let look = 0; look < LOOKS; look += 1) {
-    const scrape = await books.scrape(url, 0);
+    const scrape = await books.scrape(url, pid);
     rest = scrape === undefined ? [] : checkAtRest(scrape);
     if (rest.length === 0) return [];
     await delay(POLL_MS);

@@ -69,7 +69,8 @@ export async function readAnswers(urls: readonly string[]): Promise<Answers> {
   await each(workflowIds, async (id) => {
     const events = linesOf(await get(`/workflows/${id}/events`));
     const view = (await get(`/workflows/${id}`)) as Json;
-    const document = (view.document ?? undefined) as Json | undefined;
+    // An answer has the fields of the document, once there is one.
+    const document = 'event_type' in view ? view : undefined;
     workflows.set(id, { events, document, text: JSON.stringify([events, view]) });
   });
   const evidence = {

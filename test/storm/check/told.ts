@@ -11,7 +11,7 @@ export function checkTold({ told, isAnonymous, facts }: History, { tasks }: Evid
   );
   const byEnd = new Map<string, Told[]>();
   for (const one of told) {
-    const key = endOf(one.task, one.type, one.attempt);
+    const key = endOf(one.about, one.type, one.attempt);
     byEnd.set(key, [...(byEnd.get(key) ?? []), one]);
   }
   const found: Violation[] = [];
@@ -30,7 +30,6 @@ export function checkTold({ told, isAnonymous, facts }: History, { tasks }: Evid
   return found;
 }
 
-/** Types that are not of a task stand alone. */
-function endOf(task: string, type: string, attempt: unknown): string {
-  return `${task} ${type} ${String(attempt)}`;
+function endOf(about: string, type: string, attempt: unknown): string {
+  return `${about} ${type} ${String(attempt)}`;
 }

@@ -7,7 +7,8 @@ export interface Told {
   /** The same in every try. */
   readonly id: string;
   readonly type: string;
-  readonly task: string;
+  /** The task or the workflow. */
+  readonly about: string;
   readonly attempt: unknown;
 }
 
@@ -27,10 +28,14 @@ export class NotifySink {
       req.on('end', () => {
         const { type, data } = JSON.parse(Buffer.concat(pieces).toString()) as {
           readonly type: string;
-          readonly data: { readonly task_id?: string; readonly attempt?: unknown };
+          readonly data: {
+            readonly task_id?: string;
+            readonly workflow_id?: string;
+            readonly attempt?: unknown;
+          };
         };
         const id = String(req.headers['webhook-id']);
-        this.told.push({ id, type, task: data.task_id ?? '', attempt: data.attempt });
+        this.told.push({ id, type, about: data.task_id ?? data.workflow_id ?? '', attempt: data.attempt });
         res.writeHead(204).end();
       });
     });

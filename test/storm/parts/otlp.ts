@@ -54,7 +54,7 @@ export class OtlpSender extends Client {
       const answer = await post(`http://127.0.0.1:${this.world.holderProxyPort}${path}`, bytes, headers);
       if (isAccepted(answer)) return true;
       await delay(RETRY_MS);
-      if (this.isEnding && tries > 100) return false;
+      if (this.isOver()) return false;
     }
     return false;
   }

@@ -24,7 +24,7 @@ export class WebhookSender extends Client {
         break;
       }
       await delay(RETRY_MS);
-      if (this.isEnding && tries > 100) break;
+      if (this.isOver()) break;
     }
     if (!this.isEnding) await delay(150);
   }
