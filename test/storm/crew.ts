@@ -81,7 +81,7 @@ export class Crew {
     const { web, otlp } = ports[n];
     const env = { PORT: String(web), TASK_LOGS_OTLP_PORT: String(otlp) };
     if (victoria !== undefined) {
-      const own = { ...env, TASK_LOGS_STORE_URL: victoria.addresses[n] };
+      const own = { ...env, TASK_LOGS_STORE_URL: victoria.proxy.addressOf(n) };
       return this.#command('service', `service${n}`, ['serve'], own, 700);
     }
     const command = redis === undefined ? 'start' : 'serve';

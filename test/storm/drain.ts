@@ -49,7 +49,8 @@ export async function drain(world: World, crew: Crew, books: BookScrapes): Promi
 async function drainRows(world: World, crew: Crew, books: BookScrapes): Promise<Drained> {
   const urls = world.ports.map(({ web }) => `http://127.0.0.1:${web}`);
   await Promise.all(urls.map(untilOk));
-  for (const name of [...remoteNames(world), ...sharedNames(world)]) await sendLeft(world, name);
+  // The journals of living workers are never empty.
+  for (const name of [...remoteNames(world), ...sharedNames(world, false)]) await sendLeft(world, name);
   const end = Date.now() + QUIET_MS_MAX;
   let open: readonly string[] | undefined;
   while (Date.now() < end) {
@@ -59,7 +60,7 @@ async function drainRows(world: World, crew: Crew, books: BookScrapes): Promise<
   }
   const violations = [...(await endAll(crew.of('worker')))];
   // Those of the workers' end, and of what a killed one has left.
-  for (const name of sharedNames(world)) await sendLeft(world, name);
+  for (const name of sharedNames(world, true)) await sendLeft(world, name);
   await delay(SETTLE_MS);
   for (const [n, url] of urls.entries())
     violations.push(
@@ -67,7 +68,7 @@ async function drainRows(world: World, crew: Crew, books: BookScrapes): Promise<
     );
   const answers = await readAnswers(urls);
   violations.push(...answers.violations, ...(await waitingJobs(urls[0] ?? '')));
-  for (const name of [...remoteNames(world), ...sharedNames(world)])
+  for (const name of [...remoteNames(world), ...sharedNames(world, true)])
     for (const file of namesIn(`${world.directory}/${name}-logs/_journal`))
       violations.push({
         kind: 'unfinished',

@@ -220,11 +220,12 @@ export class Faults {
   ): Promise<string | undefined> {
     const { victoria } = this.#world;
     if (victoria === undefined) return undefined;
-    const hit = victoria.proxies.filter((_, n) => pick > 0.7 || pick < 0.35 === (n === 0));
-    for (const proxy of hit) proxy.mode = kind.slice('store-'.length) as StoreMode;
+    const { proxy } = victoria;
+    const hit = ([0, 1] as const).filter((n) => pick > 0.7 || pick < 0.35 === (n === 0));
+    for (const n of hit) proxy.modes[n] = kind.slice('store-'.length) as StoreMode;
     await delay(forMs);
-    for (const proxy of hit) proxy.open();
-    return `the store of ${hit.length === 2 ? 'both services' : `service${pick < 0.35 ? 0 : 1}`}`;
+    for (const n of hit) proxy.open(n);
+    return `the store of ${hit.map((n) => `service${n}`).join(' and ')}`;
   }
 
   async #breakVictoria(

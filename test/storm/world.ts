@@ -189,9 +189,10 @@ export function workerEnv(world: World): Readonly<Record<string, string>> {
   return world.victoria === undefined ? envOf(world) : remoteEnv(world, WORKER);
 }
 
-/** Names of the log directories that `commandEnv` and `workerEnv` add. */
-export function sharedNames({ victoria }: World): readonly string[] {
-  return victoria === undefined ? [] : [SHELL, WORKER];
+/** Names of the log directories that `commandEnv` and `workerEnv` add, with those of living workers or without. */
+export function sharedNames({ victoria }: World, hasWorkers: boolean): readonly string[] {
+  if (victoria === undefined) return [];
+  return hasWorkers ? [SHELL, WORKER] : [SHELL];
 }
 
 /** `isKept`: the files of a log directory in memory stay as a copy. */

@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type FactBody, Ledger, tokenOf } from '../ledger.ts';
 import type { World } from '../world.ts';
 
-/** Longest wait for an answer. A hanging proxy gives none. */
-const ANSWER_MS_MAX = 5_000;
+/** Longest wait for an answer, as long as GitHub waits. A hanging proxy gives none. */
+const ANSWER_MS_MAX = 10_000;
 
 /** Tries after the end of a round: half a minute, or longer where answers take long. */
 const LATE_TRIES_MAX = 100;

@@ -12,29 +12,38 @@ export type StoreMode = 'open' | 'refuse' | 'hang' | 'reset' | 'answer' | 'half'
 /** Longer than a service waits for VictoriaLogs before it refuses a webhook. */
 const SLOW_MS = 4_000;
 
-/** An HTTP proxy between one service and VictoriaLogs. */
+/** An HTTP proxy between the services and VictoriaLogs. A lease in Redis is of one address: they differ by their user. */
 export class StoreProxy {
-  mode: StoreMode = 'open';
+  /** By the number of the service. */
+  readonly modes: [StoreMode, StoreMode] = ['open', 'open'];
   readonly #target: number;
   readonly #server: Server;
-  readonly #hanging = new Set<ServerResponse>();
+  readonly #hanging = new Map<ServerResponse, 0 | 1>();
 
   constructor(targetPort: number) {
     this.#target = targetPort;
     this.#server = createServer((req, res) => void this.#take(req, res).catch(() => res.destroy()));
   }
 
-  async listen(): Promise<number> {
+  async listen(): Promise<void> {
     this.#server.listen(0, '127.0.0.1');
     await once(this.#server, 'listening');
-    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** For service 0 or 1. */
+  addressOf(service: 0 | 1): string {
+    const { port } = this.#server.address() as AddressInfo;
+    return `victorialogs://service${service}:password@127.0.0.1:${port}`;
   }
 
   /** Ends the requests that hang. */
-  open(): void {
-    this.mode = 'open';
-    for (const res of this.#hanging) res.destroy();
-    this.#hanging.clear();
+  open(service: 0 | 1): void {
+    this.modes[service] = 'open';
+    for (const [res, of] of this.#hanging) {
+      if (of !== service) continue;
+      res.destroy();
+      this.#hanging.delete(res);
+    }
   }
 
   async close(): Promise<void> {
@@ -45,7 +54,8 @@ export class StoreProxy {
   }
 
   async #take(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const { mode } = this;
+    const service = serviceOf(req);
+    const mode = this.modes[service];
     res.on('error', () => {});
     if (mode === 'refuse') {
       req.socket.resetAndDestroy();
@@ -55,7 +65,7 @@ export class StoreProxy {
     for await (const piece of req) pieces.push(piece as Buffer);
     const body = Buffer.concat(pieces);
     if (mode === 'hang') {
-      this.#hanging.add(res);
+      this.#hanging.set(res, service);
       return;
     }
     if (mode === '500' || mode === '429') {
@@ -94,6 +104,12 @@ export class StoreProxy {
     }
     forwarded.end(body);
   }
+}
+
+/** By the user in its address. */
+function serviceOf({ headers: { authorization = '' } }: IncomingMessage): 0 | 1 {
+  const user = Buffer.from(authorization.replace('Basic ', ''), 'base64').toString();
+  return user.startsWith('service1') ? 1 : 0;
 }
 
 async function answerWith(answer: IncomingMessage, res: ServerResponse, mode: StoreMode): Promise<void> {

@@ -10,36 +10,28 @@ export interface VictoriaPart extends Pick<ServerProcess, 'kill' | 'start' | 'pa
   readonly isStorage: boolean;
 }
 
-/** A VictoriaLogs, and a proxy in front of it for each service. */
+/** A VictoriaLogs, and a proxy in front of it. */
 export class Victoria {
   readonly parts: readonly VictoriaPart[];
-  readonly proxies: readonly [StoreProxy, StoreProxy];
-  /** The address of each service. */
-  readonly addresses: readonly [string, string];
+  readonly proxy: StoreProxy;
   readonly #stop: () => Promise<void>;
 
-  private constructor(
-    { parts, stop }: Started,
-    proxies: readonly [StoreProxy, StoreProxy],
-    addresses: readonly [string, string],
-  ) {
+  private constructor({ parts, stop }: Started, proxy: StoreProxy) {
     this.parts = parts;
-    this.proxies = proxies;
-    this.addresses = addresses;
+    this.proxy = proxy;
     this.#stop = stop;
   }
 
   static async open(kind: 'victorialogs' | 'cluster'): Promise<Victoria> {
     const started = kind === 'cluster' ? await startCluster() : await startOne();
     const target = Number(new URL(started.address.replace('victorialogs:', 'http:')).port);
-    const proxies = [new StoreProxy(target), new StoreProxy(target)] as const;
-    const address = async (proxy: StoreProxy): Promise<string> =>
-      `victorialogs://127.0.0.1:${await proxy.listen()}`;
-    return new Victoria(started, proxies, [await address(proxies[0]), await address(proxies[1])]);
+    const proxy = new StoreProxy(target);
+    await proxy.listen();
+    return new Victoria(started, proxy);
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.proxies.map((proxy) => proxy.close()));
+    await this.proxy.close();
     await this.#stop();
   }
 }
