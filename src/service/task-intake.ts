@@ -43,8 +43,18 @@ export interface TaskIntakeOptions {
   readonly jobs?: JobStore | undefined;
   /** Id of the log directory that keeps the jobs. */
   readonly home?: string | undefined;
+  /** Notes the task before it is stored. Undefined: it is queued first, or its job is kept. */
+  readonly starting?: { begin(taskId: string): Promise<StartNote> } | undefined;
   /** Whether a task can be read. Default: whether it has a folder in the log directory. */
   hasTask?(taskId: string): Promise<boolean>;
+}
+
+/** A task that is stored before it is queued: what a lost process leaves in between is ended by another one. */
+export interface StartNote {
+  /** Throws `ERR_QUEUE_UNAVAILABLE` when the task may have been ended meanwhile. */
+  check(): void;
+  /** The task is in its queue. Never rejects. */
+  end(): Promise<void>;
 }
 
 /** The command and the agent that a task asks for; null selects the configured default. */
@@ -136,8 +146,10 @@ export class TaskIntake implements Intake {
     };
     await this.#alone(task.id, () =>
       task.enqueue({ queue: name, system, home: queue.home ?? home }, async (carrier) => {
-        await this.#record(task);
-        return this.#accept({ ...job, carrier });
+        const note = await this.#record(task);
+        note?.check();
+        await this.#accept({ ...job, carrier });
+        void note?.end();
       }),
     );
   }
@@ -146,12 +158,18 @@ export class TaskIntake implements Intake {
    * Before the task is queued. Jobs of this process: after a kill, their records tell which delivery they are of. Redis has a claim
    * for that; but a store on another machine may refuse the records, and then the task must not run.
    */
-  async #record(task: QueuedTask): Promise<void> {
-    const { problem, home } = this.#options.queue;
+  async #record(task: QueuedTask): Promise<StartNote | undefined> {
+    const { queue, starting } = this.#options;
+    const { problem, home } = queue;
     const isFirst = home !== undefined || activeRecorder()?.keep !== undefined;
     if (isFirst && problem !== undefined) throw queueUnavailable(problem);
-    if (home !== undefined) task.announce();
-    else await task.keep();
+    if (home !== undefined) {
+      task.announce();
+      return undefined;
+    }
+    const note = await starting?.begin(task.id);
+    await task.keep();
+    return note;
   }
 
   /** The job is kept before it is queued, so that a kill in between loses nothing. */

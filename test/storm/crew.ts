@@ -7,7 +7,7 @@ import { Forger, OtlpSender } from './parts/otlp.ts';
 import { type Command, Part, type PartKind, type PartOptions } from './parts/part.ts';
 import { TaskSubmitter, WebhookSender } from './parts/webhooks.ts';
 import type { Group } from './schedule.ts';
-import { envOf, MAIN, RECORDER, type World } from './world.ts';
+import { envOf, MAIN, RECORDER, remoteEnv, type World, workerEnv } from './world.ts';
 
 /** Recorders beside the services: each start costs a third of a second of CPU. */
 const RECORDERS = 3;
@@ -29,11 +29,14 @@ export class Crew {
     // A recorder that holds the directory keeps the services out until it is killed. After a power cut it is the fastest.
     const hold = groups.has('kills') ? 'may' : 'never';
     const workers = world.redis === undefined ? 0 : WORKERS;
+    const isRows = world.victoria !== undefined;
     this.parts = [
       ...times(2, (n) => this.#service(n as 0 | 1)),
-      ...times(workers, (n) => this.#command('worker', `worker${n}`, ['worker'], {})),
-      ...times(RECORDERS, (n) => this.#recorder(`rec${n}`, n === 0 ? hold : 'never')),
-      ...times(REMOTES, (n) => this.#remote(`remote${n}`)),
+      ...times(workers, (n) => this.#command('worker', `worker${n}`, ['worker'], workerEnv(world))),
+      ...times(RECORDERS, (n) =>
+        isRows ? this.#remote('recorder', `rec${n}`) : this.#recorder(`rec${n}`, n === 0 ? hold : 'never'),
+      ),
+      ...times(REMOTES, (n) => this.#remote('remote', `remote${n}`)),
     ];
     this.clients = [
       ...times(2, (n) => new WebhookSender(world, `webhook${n}`)),
@@ -74,9 +77,13 @@ export class Crew {
   }
 
   #service(n: 0 | 1): Part {
-    const { ports, redis } = this.#world;
+    const { ports, redis, victoria } = this.#world;
     const { web, otlp } = ports[n];
     const env = { PORT: String(web), TASK_LOGS_OTLP_PORT: String(otlp) };
+    if (victoria !== undefined) {
+      const own = { ...env, TASK_LOGS_STORE_URL: victoria.proxy.addressOf(n) };
+      return this.#command('service', `service${n}`, ['serve'], own, 700);
+    }
     const command = redis === undefined ? 'start' : 'serve';
     // The second one is refused while the first one lives, and takes over after a kill.
     return this.#command('service', `service${n}`, [command], env, n === 0 ? 700 : 3_000);
@@ -91,8 +98,8 @@ export class Crew {
   }
 
   /** A recorder on another machine, behind the proxy. */
-  #remote(name: string): Part {
-    return this.#part('remote', name, (start) => {
+  #remote(kind: 'recorder' | 'remote', name: string): Part {
+    return this.#part(kind, name, (start) => {
       const own = `${name}s${start}`;
       const ledger = join(this.#world.ledgers, `${own}.jsonl`);
       const { directory } = this.#world;
@@ -129,17 +136,11 @@ export class Crew {
   }
 }
 
-/** The settings of a recorder whose log directory is another one. */
-export function remoteEnv(world: World, name: string): Readonly<Record<string, string>> {
-  return {
-    ...envOf(world),
-    TASK_LOGS_DIR: join(world.directory, `${name}-logs`),
-    TASK_LOGS_STORE: 'false',
-    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${world.holderProxyPort}`,
-  };
+/** Names of the log directories of those that record and only send. */
+export function remoteNames({ victoria }: World): readonly string[] {
+  const remotes = times(REMOTES, (n) => `remote${n}`);
+  return victoria === undefined ? remotes : [...remotes, ...times(RECORDERS, (n) => `rec${n}`)];
 }
-
-export const REMOTE_NAMES: readonly string[] = times(REMOTES, (n) => `remote${n}`);
 
 /** The pids of agents that run now, according to their log. */
 export function livingAgents({ runLog }: World): readonly number[] {

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Crew, justEnded, livingAgents } from './crew.ts';
 import type { Part } from './parts/part.ts';
 import type { CutMode, CutProxy } from './parts/proxy.ts';
+import type { StoreMode } from './parts/store-proxy.ts';
 import { pickAt } from './random.ts';
 import type { Action, ActionKind } from './schedule.ts';
 import type { World } from './world.ts';
@@ -16,6 +17,9 @@ const SERVICE_MS_MAX = 60_000;
 
 /** Longest stop of a service: ten seconds until its lock is stale, and the starts of the other one. */
 const TAKEOVER_MS_MAX = 60_000;
+
+/** A stop of three seconds becomes one of fifteen: the lease in Redis lasts ten. */
+const LEASES = 5;
 
 /** Longest wait of an action for a new fact. */
 const PROGRESS_MS_MAX = 1_500;
@@ -34,7 +38,7 @@ export class Faults {
   /** Bytes of all ledgers at the last action. */
   #progress = 0;
   /** What has a fault now that comes one at a time. */
-  readonly #busy = new Set<'redis' | 'disk' | 'service'>();
+  readonly #busy = new Set<'redis' | 'disk' | 'service' | 'victoria'>();
 
   constructor(world: World, crew: Crew) {
     this.#world = world;
@@ -106,7 +110,24 @@ export class Faults {
       case 'cut-hang':
       case 'cut-reset':
       case 'cut-answer':
-        return cut(pick < 0.6 ? world.holderProxy : world.endpointProxy, kind, forMs);
+        return cut(
+          pick < 0.6 || world.victoria !== undefined ? world.holderProxy : world.endpointProxy,
+          kind,
+          forMs,
+        );
+      case 'store-refuse':
+      case 'store-hang':
+      case 'store-reset':
+      case 'store-answer':
+      case 'store-half':
+      case 'store-slow':
+      case 'store-500':
+      case 'store-429':
+        return this.#cutStore(kind, { pick: share, forMs });
+      case 'victoria-term':
+      case 'victoria-stop':
+      case 'victoria-kill':
+        return this.#breakVictoria(kind, { pick: share, forMs });
       case 'redis-kill':
       case 'redis-stop':
         return this.#breakRedis(kind, forMs);
@@ -147,7 +168,8 @@ export class Faults {
     const isTaken = (): boolean => services.some((other) => other !== part && other.readyAtMs !== undefined);
     while (!isTaken() && part.pid === pid && performance.now() < end) await delay(100);
     if (isTaken()) this.counts.takeover = (this.counts.takeover ?? 0) + 1;
-    await delay(forMs);
+    // Over VictoriaLogs the other one lives: the stop is to be longer than the lease in some cases.
+    await delay(this.#world.victoria === undefined ? forMs : forMs * LEASES);
     if (part.pid === pid) part.signal('SIGCONT');
     return `${part.name} ${pid}${isTaken() ? ', taken over' : ''}`;
   }
@@ -189,6 +211,46 @@ export class Faults {
     }
     this.#busy.delete('redis');
     return 'redis';
+  }
+
+  /** One service, or both. */
+  async #cutStore(
+    kind: ActionKind,
+    { pick, forMs }: Pick<Action, 'pick' | 'forMs'>,
+  ): Promise<string | undefined> {
+    const { victoria } = this.#world;
+    if (victoria === undefined) return undefined;
+    const { proxy } = victoria;
+    const hit = ([0, 1] as const).filter((n) => pick > 0.7 || pick < 0.35 === (n === 0));
+    for (const n of hit) proxy.modes[n] = kind.slice('store-'.length) as StoreMode;
+    await delay(forMs);
+    for (const n of hit) proxy.open(n);
+    return `the store of ${hit.map((n) => `service${n}`).join(' and ')}`;
+  }
+
+  async #breakVictoria(
+    kind: ActionKind,
+    { pick, forMs }: Pick<Action, 'pick' | 'forMs'>,
+  ): Promise<string | undefined> {
+    const { victoria } = this.#world;
+    if (victoria === undefined || this.#busy.has('victoria')) return undefined;
+    const part = pickAt(
+      victoria.parts.filter(({ isStorage }) => kind !== 'victoria-kill' || !isStorage),
+      pick,
+    );
+    if (part === undefined) return undefined;
+    this.#busy.add('victoria');
+    if (kind === 'victoria-stop') {
+      part.pause();
+      await delay(forMs);
+      part.resume();
+    } else {
+      await part.kill(kind === 'victoria-term' ? 'SIGTERM' : 'SIGKILL');
+      await delay(forMs);
+      await part.start();
+    }
+    this.#busy.delete('victoria');
+    return part.name;
   }
 
   async #cutPower(): Promise<string | undefined> {

@@ -20,6 +20,7 @@ test('good options are read, and each has a default', () => {
   expect(readArguments([])).toMatchObject({
     minutes: 5,
     queue: 'any',
+    store: 'files',
     roundSeconds: 75,
     everyMs: 300,
     firstRound: 1,
@@ -50,6 +51,9 @@ test.each([
   [['--faults', ''], '--faults does not know ""'],
   [['--faults', 'power,disk'], '--faults takes power or disk'],
   [['--queue', 'rabbit'], '--queue must be memory, redis, any, not "rabbit"'],
+  [['--store', 'disk'], '--store must be files, victorialogs, cluster, not "disk"'],
+  [['--store', 'cluster', '--queue', 'memory'], '--store cluster needs Redis'],
+  [['--store', 'victorialogs', '--faults', 'power'], '--store victorialogs has no log directory'],
   [['--seed', ''], '--seed must not be empty'],
   [['--minute', '5'], "Unknown option '--minute'"],
   [['5'], "Unexpected argument '5'"],

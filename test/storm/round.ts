@@ -3,14 +3,15 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BookScrapes } from './check/books.ts';
 import { check, type Verdict } from './check/check.ts';
-import { readEvidence } from './check/evidence.ts';
+import { type Evidence, readEvidence } from './check/evidence.ts';
 import { readRuns } from './check/history.ts';
 import { Crew, livingAgents } from './crew.ts';
 import { drain } from './drain.ts';
 import { Faults } from './faults.ts';
 import { type Fact, readFacts } from './ledger.ts';
+import type { StoreKind } from './options.ts';
 import { type Group, makeSchedule } from './schedule.ts';
-import { closeWorld, LINES_A_RUN, openWorld, type World } from './world.ts';
+import { closeWorld, has, LINES_A_RUN, openWorld, type World } from './world.ts';
 
 /** Milliseconds until the processes have started. */
 const HEAD_START_MS = 1_500;
@@ -27,12 +28,13 @@ export interface RoundOptions {
   readonly everyMs: number;
   readonly groups: ReadonlySet<Group>;
   readonly queue: 'memory' | 'redis' | 'any';
+  readonly store: StoreKind;
   readonly isAborted: () => boolean;
 }
 
 export interface RoundResult extends Verdict {
   readonly directory: string;
-  /** `redis, key, endpoint, disk, power`: what this round has. */
+  /** `redis, key, endpoint, disk, power, victoria`: what this round has. */
   readonly features: string;
   /** Actions that had a target, by kind. */
   readonly actions: Readonly<Record<string, number>>;
@@ -51,13 +53,14 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   try {
     await crew.run();
     await delay(HEAD_START_MS);
-    const actions = makeSchedule({ seed, durationMs, everyMs, groups, hasRedis: world.redis !== undefined });
+    const actions = makeSchedule({ seed, durationMs, everyMs, groups, has: has(world) });
     const scraping = scrapeAll(world, crew, books, state);
     await faults.follow(actions, isAborted);
     state.isOver = true;
     await scraping;
-    const more = await drain(world, crew, books);
-    const verdict = judge(world, faults);
+    const drained = await drain(world, crew, books);
+    const verdict = judge(world, faults, drained.evidence ?? readEvidence(world.logDir));
+    const more = drained.violations;
     const result = {
       ...verdict,
       violations: [...verdict.violations, ...more, ...books.violations],
@@ -80,7 +83,7 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   }
 }
 
-function judge(world: World, { killedAgents, undoneRuns, diskFaults }: Faults): Verdict {
+function judge(world: World, { killedAgents, undoneRuns, diskFaults }: Faults, evidence: Evidence): Verdict {
   const isUnsure = ({ by, at }: Fact): boolean =>
     by.startsWith('rec') &&
     diskFaults.some(([from, to]) => at >= from - 1_000 && at <= to + AFTER_DISK_FAULT_MS);
@@ -92,8 +95,9 @@ function judge(world: World, { killedAgents, undoneRuns, diskFaults }: Faults): 
     isAnonymous: ({ by }: Fact) =>
       by.startsWith('otlp') || (by.startsWith('remote') && world.key === undefined),
     mayBeLost: isUnsure,
+    told: world.notified?.told,
   };
-  return check(history, readEvidence(world.logDir));
+  return check(history, evidence);
 }
 
 async function scrapeAll(
@@ -126,8 +130,8 @@ function endAgent(world: World, pid: number): void {
 }
 
 function featuresOf(world: World): string {
-  const { redis, key, endpoint, disk, power } = world;
-  const has = { redis, key, endpoint, disk, power };
-  const names = Object.entries(has).filter(([, value]) => value !== undefined);
+  const { redis, key, endpoint, disk, power, victoria } = world;
+  const parts = { redis, key, endpoint, disk, power, victoria };
+  const names = Object.entries(parts).filter(([, value]) => value !== undefined);
   return names.map(([name]) => name).join(', ') || 'plain';
 }

@@ -7,7 +7,7 @@ const OPTIONS: ScheduleOptions = {
   durationMs: 600_000,
   everyMs: 300,
   groups: new Set(GROUPS),
-  hasRedis: true,
+  has: new Set(['redis', 'victoria', 'cluster']),
 };
 
 test('the same seed gives the same schedule, another seed another one', () => {
@@ -23,13 +23,15 @@ test('the actions fill the time at the given rate, in order', () => {
   expect(times.at(-1)).toBeLessThan(OPTIONS.durationMs);
 });
 
-test('only the kinds of the given groups occur, and those of Redis only with Redis', () => {
+test('only the kinds of the given groups occur, and those of Redis and VictoriaLogs only with them', () => {
   const kindsOf = (options: Partial<ScheduleOptions>): string[] => [
     ...new Set(makeSchedule({ ...OPTIONS, ...options }).map(({ kind }) => kind)),
   ];
   expect(kindsOf({}).length).toBeGreaterThan(25);
   expect(kindsOf({ groups: new Set(['disk']) }).sort()).toEqual(['disk-full', 'disk-read-only']);
-  expect(kindsOf({ hasRedis: false }).filter((kind) => /worker|redis/.test(kind))).toEqual([]);
+  expect(kindsOf({ has: new Set() }).filter((kind) => /worker|redis|store|victoria/.test(kind))).toEqual([]);
+  const one = kindsOf({ groups: new Set(['victoria']), has: new Set(['victoria']) });
+  expect(one.sort()).toEqual(['victoria-stop', 'victoria-term']);
   expect(kindsOf({ groups: new Set(['forgery']) })).toEqual([]);
 });
 

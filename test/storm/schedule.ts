@@ -11,8 +11,12 @@ export const GROUPS = [
   'disk',
   'power',
   'forgery',
+  'victoria',
 ] as const;
 export type Group = (typeof GROUPS)[number];
+
+/** What a round may have, and some kinds of faults need. `cluster`: of VictoriaLogs. */
+export type Need = 'redis' | 'victoria' | 'cluster';
 
 interface Row {
   readonly group: Group;
@@ -20,7 +24,7 @@ interface Row {
   readonly weight: number;
   /** How long the fault lasts, or the delay of a kill. Milliseconds. */
   readonly forMs: readonly [number, number];
-  readonly needs?: 'redis';
+  readonly needs?: Need;
 }
 
 export type ActionKind =
@@ -51,7 +55,18 @@ export type ActionKind =
   | 'redis-stop'
   | 'disk-read-only'
   | 'disk-full'
-  | 'power-cut';
+  | 'power-cut'
+  | 'store-refuse'
+  | 'store-hang'
+  | 'store-reset'
+  | 'store-answer'
+  | 'store-half'
+  | 'store-slow'
+  | 'store-500'
+  | 'store-429'
+  | 'victoria-term'
+  | 'victoria-stop'
+  | 'victoria-kill';
 
 /** The kill of a recorder or an emit costs little, that of a service seconds of CPU for the next start. */
 const ROWS: Readonly<Record<ActionKind, Row>> = {
@@ -86,6 +101,19 @@ const ROWS: Readonly<Record<ActionKind, Row>> = {
   'disk-read-only': { group: 'disk', weight: 1, forMs: [300, 3_000] },
   'disk-full': { group: 'disk', weight: 1, forMs: [300, 3_000] },
   'power-cut': { group: 'power', weight: 2, forMs: [0, 0] },
+  // Between a service and VictoriaLogs.
+  'store-refuse': { group: 'network', weight: 2, forMs: [300, 3_000], needs: 'victoria' },
+  'store-hang': { group: 'network', weight: 2, forMs: [300, 6_000], needs: 'victoria' },
+  'store-reset': { group: 'network', weight: 2, forMs: [300, 3_000], needs: 'victoria' },
+  'store-answer': { group: 'network', weight: 2, forMs: [300, 3_000], needs: 'victoria' },
+  'store-half': { group: 'network', weight: 2, forMs: [300, 3_000], needs: 'victoria' },
+  'store-slow': { group: 'network', weight: 2, forMs: [300, 3_000], needs: 'victoria' },
+  'store-500': { group: 'network', weight: 1, forMs: [300, 3_000], needs: 'victoria' },
+  'store-429': { group: 'network', weight: 1, forMs: [300, 3_000], needs: 'victoria' },
+  'victoria-term': { group: 'victoria', weight: 3, forMs: [100, 4_000], needs: 'victoria' },
+  'victoria-stop': { group: 'victoria', weight: 3, forMs: [300, 6_000], needs: 'victoria' },
+  // Of a part that stores nothing.
+  'victoria-kill': { group: 'victoria', weight: 3, forMs: [100, 3_000], needs: 'cluster' },
 };
 
 export interface Action {
@@ -103,16 +131,16 @@ export interface ScheduleOptions {
   /** Mean time between two actions. */
   readonly everyMs: number;
   readonly groups: ReadonlySet<Group>;
-  readonly hasRedis: boolean;
+  readonly has: ReadonlySet<Need>;
 }
 
 /** The actions of one round, in order. The same options give the same actions. */
 export function makeSchedule(options: ScheduleOptions): readonly Action[] {
-  const { seed, durationMs, everyMs, groups, hasRedis } = options;
+  const { seed, durationMs, everyMs, groups, has } = options;
   const random = new Random(seed);
   const kinds = KINDS.filter((kind) => {
     const { group, needs } = ROWS[kind];
-    return groups.has(group) && (needs === undefined || hasRedis);
+    return groups.has(group) && (needs === undefined || has.has(needs));
   });
   const actions: Action[] = [];
   // Exponential pauses: several actions at nearly the same moment are likely.

@@ -14,6 +14,7 @@ export async function round(
     minutes: SECONDS / 60,
     roundSeconds: SECONDS,
     queue: 'memory',
+    store: 'files',
     firstRound: 1,
     keep: false,
     print: (line) => void printed.push(line),

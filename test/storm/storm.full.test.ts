@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { noImageReason } from '../support/disk-image.ts';
 import { findRedis } from '../support/redis.ts';
+import { findCluster } from '../support/victoria-cluster.ts';
+import { findVictoriaLogs } from '../support/victoria-logs.ts';
 import { noMountReason } from './parts/disk.ts';
 import { count, ONE_TRY, round } from './short-round.ts';
 
@@ -58,5 +60,46 @@ test.skipIf('missing' in findRedis())(
     expect(result.counts.foundOnce).toBe(result.counts.acknowledged);
     expect(count(result, /^kill-/)).toBeGreaterThan(5);
     expect(count(result, /^redis-/)).toBeGreaterThan(0);
+  },
+);
+
+test.skipIf('missing' in findRedis() || 'missing' in findVictoriaLogs())(
+  'a short storm over VictoriaLogs, which is stopped, started and cut off from its services, with Redis',
+  ONE_TRY,
+  async () => {
+    const groups = new Set(['network', 'victoria', 'redis', 'forgery'] as const);
+    const result = await round({
+      seed: 'ci-rows-a',
+      groups,
+      everyMs: 700,
+      store: 'victorialogs',
+      queue: 'redis',
+    });
+    expect(result.features).toContain('victoria');
+    expect(result.counts.acknowledged).toBeGreaterThan(10);
+    expect(result.counts.foundOnce).toBe(result.counts.acknowledged);
+    expect(count(result, /^store-/)).toBeGreaterThan(2);
+    expect(count(result, /^victoria-/)).toBeGreaterThan(0);
+  },
+);
+
+test.skipIf('missing' in findRedis() || 'missing' in findCluster())(
+  'a storm over a cluster of VictoriaLogs, with kills of services, workers and senders',
+  { ...ONE_TRY, tags: ['long'] },
+  async () => {
+    const groups = new Set(['kills', 'signals', 'stops', 'network', 'victoria', 'redis', 'forgery'] as const);
+    const seconds = { minutes: 1, roundSeconds: 60 };
+    const result = await round({
+      seed: 'rows',
+      groups,
+      everyMs: 700,
+      store: 'cluster',
+      queue: 'redis',
+      ...seconds,
+    });
+    expect(result.counts.acknowledged).toBeGreaterThan(20);
+    expect(result.counts.foundOnce).toBe(result.counts.acknowledged);
+    expect(count(result, /^kill-/)).toBeGreaterThan(10);
+    expect(count(result, /^victoria-/)).toBeGreaterThan(1);
   },
 );

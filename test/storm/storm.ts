@@ -47,7 +47,7 @@ export async function runStorm(options: StormOptions): Promise<readonly RoundRes
     state.isAborted = true;
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, abort);
-  print(`seed ${seed}, faults ${[...options.groups].join(',')}, in ${base}`);
+  print(`seed ${seed}, store ${options.store}, faults ${[...options.groups].join(',')}, in ${base}`);
   const rounds: RoundResult[] = [];
   const endAt = Date.now() + minutes * 60_000;
   try {

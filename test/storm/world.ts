@@ -2,12 +2,15 @@ import { cpSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { freePort } from '../support/free-port.ts';
 import { findRedis, type RedisServer, startRedis } from '../support/redis.ts';
+import type { StoreKind } from './options.ts';
 import { Disk } from './parts/disk.ts';
 import { FakeEndpoint } from './parts/endpoint.ts';
+import { NOTIFY_SECRET, NotifySink } from './parts/notify-sink.ts';
 import { Power } from './parts/power.ts';
 import { CutProxy } from './parts/proxy.ts';
+import { Victoria } from './parts/victoria.ts';
 import { Random } from './random.ts';
-import type { Group } from './schedule.ts';
+import type { Group, Need } from './schedule.ts';
 
 export const MAIN: string = resolve(import.meta.dirname, '../../dist/cli/main.js');
 export const AGENT: string = resolve(import.meta.dirname, 'parts/agent.sh');
@@ -40,6 +43,10 @@ export interface World {
   readonly redis: RedisServer | undefined;
   readonly disk: Disk | undefined;
   readonly power: Power | undefined;
+  /** Undefined: the services keep files. */
+  readonly victoria: Victoria | undefined;
+  /** Over VictoriaLogs. */
+  readonly notified: NotifySink | undefined;
 }
 
 export interface WorldOptions {
@@ -47,25 +54,36 @@ export interface WorldOptions {
   readonly seed: string;
   readonly groups: ReadonlySet<Group>;
   readonly queue: 'memory' | 'redis' | 'any';
+  readonly store: StoreKind;
 }
 
-export async function openWorld({ base, seed, groups, queue }: WorldOptions): Promise<World> {
+export async function openWorld({ base, seed, groups, queue, store }: WorldOptions): Promise<World> {
   const random = new Random(`${seed} world`);
-  const hasKey = random.chance(0.5);
-  const hasEndpoint = groups.has('endpoint') || random.chance(0.5);
-  const wantsRedis = queue === 'redis' || (queue === 'any' && random.chance(0.4));
+  const isRows = store !== 'files';
+  const hasKey = random.chance(0.5) || isRows;
+  // Over VictoriaLogs the endpoint of producers is the receivers of the services.
+  const hasEndpoint = (groups.has('endpoint') || random.chance(0.5)) && !isRows;
+  const wantsRedis = isRows || queue === 'redis' || (queue === 'any' && random.chance(0.4));
   const directory = mkdtempSync(join(base, 'round-'));
   const power = groups.has('power') ? Power.open() : undefined;
   const logDir = join(power?.directory ?? directory, 'logs');
   const ledgers = join(directory, 'ledgers');
   for (const path of [logDir, ledgers]) mkdirSync(path);
   const runLog = join(directory, 'runs.log');
-  writeFileSync(join(directory, 'tasktrail.config.json'), JSON.stringify(configOf(runLog)));
+  const notified = isRows ? new NotifySink() : undefined;
+  const config = { ...configOf(runLog), ...(notified && { notify: [receiverOf(await notified.listen())] }) };
+  writeFileSync(join(directory, 'tasktrail.config.json'), JSON.stringify(config));
   const ports = [await freePorts(), await freePorts()] as const;
   const endpoint = hasEndpoint ? new FakeEndpoint() : undefined;
   const ownPort = await endpoint?.listen();
   const endpointProxy = new CutProxy(() => (ownPort === undefined ? [] : [ownPort]));
-  const holderProxy = new CutProxy(() => ports.map(({ otlp }) => otlp));
+  let turn = 0;
+  const holderProxy = new CutProxy(() => {
+    const receivers = ports.map(({ otlp }) => otlp);
+    // Over VictoriaLogs both services have one.
+    turn += 1;
+    return isRows && turn % 2 === 0 ? receivers.reverse() : receivers;
+  });
   return {
     directory,
     logDir,
@@ -80,8 +98,10 @@ export async function openWorld({ base, seed, groups, queue }: WorldOptions): Pr
     holderProxyPort: await holderProxy.listen(),
     redis: wantsRedis ? await openRedis() : undefined,
     // One file system below the log directory is enough.
-    disk: groups.has('disk') && power === undefined ? Disk.mount(logDir) : undefined,
+    disk: groups.has('disk') && power === undefined && !isRows ? Disk.mount(logDir) : undefined,
     power,
+    victoria: store === 'files' ? undefined : await Victoria.open(store),
+    notified,
   };
 }
 
@@ -110,6 +130,20 @@ function configOf(runLog: string): object {
   };
 }
 
+function receiverOf(port: number): object {
+  const url = `http://127.0.0.1:${port}/`;
+  return { name: 'storm', url, secret: NOTIFY_SECRET, allow_addresses: ['127.0.0.1'] };
+}
+
+/** What the schedule may use. */
+export function has({ redis, victoria }: World): ReadonlySet<Need> {
+  const needs = new Set<Need>();
+  if (redis !== undefined) needs.add('redis');
+  if (victoria !== undefined) needs.add('victoria');
+  if (victoria?.parts.some(({ isStorage }) => !isStorage)) needs.add('cluster');
+  return needs;
+}
+
 /** The environment of a process: only PATH comes from this one. */
 export function envOf(world: World): Readonly<Record<string, string>> {
   return {
@@ -131,11 +165,43 @@ export function envOf(world: World): Readonly<Record<string, string>> {
   };
 }
 
+/** The settings of a program whose log directory is another one, and which only sends. */
+export function remoteEnv(world: World, name: string): Readonly<Record<string, string>> {
+  return {
+    ...envOf(world),
+    TASK_LOGS_DIR: join(world.directory, `${name}-logs`),
+    TASK_LOGS_STORE: 'false',
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${world.holderProxyPort}`,
+  };
+}
+
+/** The log directory of commands and of workers where services keep no files. */
+const SHELL = 'shell';
+const WORKER = 'worker';
+
+/** The settings of `emit` and `run`. */
+export function commandEnv(world: World): Readonly<Record<string, string>> {
+  return world.victoria === undefined ? envOf(world) : remoteEnv(world, SHELL);
+}
+
+/** The settings of workers, which share a machine. */
+export function workerEnv(world: World): Readonly<Record<string, string>> {
+  return world.victoria === undefined ? envOf(world) : remoteEnv(world, WORKER);
+}
+
+/** Names of the log directories that `commandEnv` and `workerEnv` add, with those of living workers or without. */
+export function sharedNames({ victoria }: World, hasWorkers: boolean): readonly string[] {
+  if (victoria === undefined) return [];
+  return hasWorkers ? [SHELL, WORKER] : [SHELL];
+}
+
 /** `isKept`: the files of a log directory in memory stay as a copy. */
 export async function closeWorld(world: World, isKept: boolean): Promise<void> {
   if (isKept && (world.disk ?? world.power) !== undefined)
     cpSync(world.logDir, join(world.directory, 'logs-copy'), { recursive: true });
   await Promise.all([world.endpointProxy.close(), world.holderProxy.close(), world.endpoint?.close()]);
+  await world.notified?.close();
+  await world.victoria?.close();
   await world.redis?.stop();
   world.disk?.unmount();
   world.power?.close();

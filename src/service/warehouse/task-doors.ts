@@ -25,6 +25,7 @@ import { TaskIntake } from '../task-intake.ts';
 import { createWebhooks } from '../webhooks/create-webhooks.ts';
 import { createWebhookClaims } from '../webhooks/webhook-claims.ts';
 import { checkWebhooks } from '../webhooks/webhook-senders.ts';
+import type { OnceOnly } from './lease/once-only.ts';
 import { RowJournal } from './row-journal.ts';
 
 /**
@@ -57,6 +58,7 @@ export interface TaskDoorsParts {
   readonly books: Books;
   readonly reader: Reader;
   readonly metrics: ServiceMetrics;
+  readonly once: Pick<OnceOnly, 'starting' | 'setQueue'>;
   log(line: string): void;
 }
 
@@ -65,18 +67,21 @@ export interface TaskDoorsParts {
  * Without `REDIS_URL` all of them answer `ERR_NOT_CONFIGURED`. Throws `ERR_CONFIG_INVALID` as `startService` does.
  */
 export async function openTaskDoors(parts: TaskDoorsParts): Promise<TaskDoors> {
-  const { config, books, reader, metrics, log } = parts;
+  const { config, books, reader, metrics, once, log } = parts;
   if (config.redisUrl === undefined) return CLOSED;
   checkAgents(config);
   checkWebhooks(config);
   const opened = await openQueue(config, { books, log });
   const { queue, claims } = opened;
   metrics.watchQueue(queue);
+  once.setQueue(queue);
   const recording = config.enabled ? startRecording(parts) : undefined;
   const onError = errorLog(log);
   const hasTask =
     recording === undefined ? async () => true : inTime((taskId: string) => reader.hasTask(taskId));
-  const intake = new TaskIntake({ config, queue, reader, hasTask });
+  // Without records nothing says that a task was not queued.
+  const starting = recording === undefined ? undefined : once.starting;
+  const intake = new TaskIntake({ config, queue, reader, hasTask, starting });
   const proofs = config.key === undefined ? undefined : createProofs(config.key);
   const known = {
     readDocument: inTime((taskId: string) => reader.readDocument(taskId, 'metadata')),
@@ -85,7 +90,7 @@ export async function openTaskDoors(parts: TaskDoorsParts): Promise<TaskDoors> {
   const webhooks = createWebhooks({
     ...{ config, intake, onError, ledger: ledgerOf(reader, onError) },
     proofs: proofs && (async () => proofs),
-    claims: claims && createWebhookClaims({ claims, keepsIds: true, reader: known }),
+    claims: claims && createWebhookClaims({ claims, keepsIds: true, reader: known, starting }),
   });
   return {
     webhooks,

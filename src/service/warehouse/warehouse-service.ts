@@ -73,7 +73,7 @@ export async function startWarehouseService(
     const index = await openWarehouseIndex(storeUrl, { books });
     closers.unshift(() => index.close());
     const whole = warehouseReader({ logs, index });
-    const doors = await openTaskDoors({ config, storeUrl, books, reader: whole, metrics, log });
+    const doors = await openTaskDoors({ config, storeUrl, books, reader: whole, metrics, once, log });
     closers.unshift(() => doors.close());
     const reader = partialReader({
       whole,

@@ -17,10 +17,17 @@ export interface WebhookClaimsParts {
   readonly reader: Pick<Reader, 'readDocument' | 'listDeliveries'>;
   /** Whether a task is recorded before it is queued: one that could not be queued keeps its id. Default: no. */
   readonly keepsIds?: boolean;
+  /** Knows the tasks that were ended because they were not queued in time. Their ends may not be visible yet. */
+  readonly starting?: { isGivenUp(taskId: string): Promise<boolean> } | undefined;
 }
 
 /** The claims in Redis, compared with the recorded tasks. */
-export function createWebhookClaims({ claims, reader, keepsIds = false }: WebhookClaimsParts): SharedClaims {
+export function createWebhookClaims({
+  claims,
+  reader,
+  keepsIds = false,
+  starting,
+}: WebhookClaimsParts): SharedClaims {
   /** A process that was lost after it had recorded the delivery has left nothing to record. */
   const isLeft = async (taskId: string): Promise<boolean> => {
     const since = isoFromMs((timeOfTaskId(taskId) ?? Date.now()) - EARLIER_MS);
@@ -38,13 +45,20 @@ export function createWebhookClaims({ claims, reader, keepsIds = false }: Webhoo
       // A new task has no records yet.
       if (claim.state !== 'won' || (wonId === taskId && !isOld)) return claim;
       // An older one is of a process that was lost, perhaps before it had queued the task.
-      const metadata = await reader.readDocument(wonId, 'metadata').catch(async (error: unknown) => {
-        if (!keepsIds) return undefined;
+      const look = async (): Promise<{ metadata: JsonObject | undefined; isEnded: boolean }> => {
+        const metadata = await reader.readDocument(wonId, 'metadata');
+        return {
+          metadata,
+          isEnded: isRefused(metadata) || (await starting?.isGivenUp(wonId)) === true,
+        };
+      };
+      const { metadata, isEnded } = await look().catch(async (error: unknown) => {
+        if (!keepsIds) return { metadata: undefined, isEnded: false };
         // It may have run already.
         await claims.settle(name, { taskId: wonId, isStarted: false, keepsId: true });
         throw error;
       });
-      if (isRefused(metadata)) {
+      if (isEnded) {
         await claims.settle(name, { taskId: wonId, isStarted: false });
         return claims.claim(name, wonId === taskId ? mintTaskId() : taskId, noteOf(first));
       }

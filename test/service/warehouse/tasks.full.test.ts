@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { afterTest } from '../../support/current-test.ts';
 import { comment, deliver } from '../../support/deliveries.ts';
 import { agentsOf, submit, waitingUntilGo } from '../../support/fleet.ts';
-import { openInsertGate } from '../../support/insert-gate.ts';
+import { type InsertGate, openInsertGate } from '../../support/insert-gate.ts';
 import { findRedis } from '../../support/redis.ts';
 import type { Env, ServiceProcess } from '../../support/service-process.ts';
 import { until } from '../../support/until.ts';
@@ -114,12 +115,7 @@ describe.skipIf('missing' in redis || 'missing' in tool)('tasks of services over
   }, 180_000);
 
   test('a task that was stored and never queued can be cancelled', async () => {
-    const store = server.newTenant();
-    const gate = await openInsertGate(store);
-    afterTest(() => gate.close());
-    const fleet = await WarehouseFleet.open(redis, { store });
-    const doomed = await fleet.serve({ TASK_LOGS_STORE_URL: gate.address });
-    const other = await fleet.serve();
+    const { gate, doomed, other } = await openGated();
     const cut = async (): Promise<void> => void (await doomed.stop('SIGKILL'));
     gate.next = { when: 'after', matches: (rows) => rows.includes('task_created'), cut };
     await expect(deliver(doomed.url, comment('@agent review'), { id: randomUUID() })).rejects.toThrow();
@@ -137,4 +133,71 @@ describe.skipIf('missing' in redis || 'missing' in tool)('tasks of services over
     );
     expect(await untilEnded(other, [id])).toMatchObject([{ status: 'cancelled' }]);
   }, 120_000);
+
+  test.concurrent('a task that was stored and never queued ends as failed; sent again, its delivery is a new task that runs once', async () => {
+    const { fleet, gate, doomed, other } = await openGated();
+    const cut = async (): Promise<void> => void (await doomed.stop('SIGKILL'));
+    gate.next = { when: 'after', matches: (rows) => rows.includes('task_created'), cut };
+    const [payload, delivery] = [comment('@agent review'), randomUUID()];
+    await expect(deliver(doomed.url, payload, { id: delivery })).rejects.toThrow();
+    const [lost = ''] = await untilListed(other);
+    // The holder of the lease waits for a minute.
+    await until(
+      async () => (await read(other, `/tasks/${lost}/logs/metadata`))?.completed_at != null,
+      'its end',
+      120_000,
+    );
+    expect(await untilEnded(other, [lost])).toMatchObject([
+      { status: 'failed', error: expect.stringContaining('not queued') },
+    ]);
+    // It was not sent again until now.
+    expect((await fleet.runs()).size).toBe(0);
+    await fleet.worker();
+    const again = await deliver(other.url, payload, { id: delivery });
+    expect(again.status).toBe(202);
+    const { task_ids: ids } = (await again.json()) as { readonly task_ids: readonly string[] };
+    expect(ids).not.toContain(lost);
+    expect(await untilEnded(other, ids)).toMatchObject([{ status: 'completed' }]);
+    expect([...(await fleet.runs())]).toEqual([[ids[0], 1]]);
+    expect(await untilEnded(other, [lost])).toMatchObject([{ status: 'failed' }]);
+  }, 180_000);
+
+  test.concurrent('a task whose service is killed after it has queued it runs, and is not taken for one that was not queued', async () => {
+    const { fleet, gate, doomed, other } = await openGated();
+    const cut = async (): Promise<void> => void (await doomed.stop('SIGKILL'));
+    // The delivery is stored when the task is queued.
+    gate.next = { when: 'before', matches: (rows) => rows.includes('"kind":"delivery"'), cut };
+    await expect(deliver(doomed.url, comment('@agent review'), { id: randomUUID() })).rejects.toThrow();
+    const [id = ''] = await untilListed(other);
+    // Longer than the holder of the lease waits.
+    await delay(80_000);
+    expect(await read(other, `/tasks/${id}/logs/metadata`)).toMatchObject({ status: 'queued' });
+    await fleet.worker();
+    expect(await untilEnded(other, [id])).toMatchObject([{ status: 'completed' }]);
+    expect([...(await fleet.runs())]).toEqual([[id, 1]]);
+  }, 240_000);
+
+  interface Gated {
+    readonly fleet: WarehouseFleet;
+    readonly gate: InsertGate;
+    readonly doomed: ServiceProcess;
+    readonly other: ServiceProcess;
+  }
+
+  /** Two services. What the first one stores goes through the gate. */
+  async function openGated(): Promise<Gated> {
+    const store = server.newTenant();
+    const gate = await openInsertGate(store);
+    afterTest(() => gate.close());
+    const fleet = await WarehouseFleet.open(redis, { store });
+    const doomed = await fleet.serve({ TASK_LOGS_STORE_URL: gate.address });
+    return { fleet, gate, doomed, other: await fleet.serve() };
+  }
+
+  async function untilListed(service: ServiceProcess): Promise<readonly string[]> {
+    return until(async () => {
+      const tasks = await readAll(service, '/tasks');
+      return tasks.length > 0 && tasks.map(({ task_id: id }) => String(id));
+    }, 'the task');
+  }
 });

@@ -3,6 +3,7 @@ import { checkDocuments } from './documents.ts';
 import type { Evidence, Json, Lines } from './evidence.ts';
 import type { History } from './history.ts';
 import { checkRuns } from './runs.ts';
+import { checkTold } from './told.ts';
 
 export const VIOLATIONS = [
   'lost',
@@ -18,6 +19,9 @@ export const VIOLATIONS = [
   'unfinished',
   'endpoint lost',
   'books',
+  'answers differ',
+  'not notified',
+  'notified twice',
 ] as const;
 
 export interface Violation {
@@ -74,6 +78,7 @@ export function check(history: History, evidence: Evidence): Verdict {
   const doubled = doubledIn(index);
   const { violations: more, leftTasks, repeats } = checkDocuments(history, evidence);
   violations.push(...doubled, ...more, ...checkRuns(history, evidence), ...endpointLost(history));
+  violations.push(...checkTold(history, evidence));
   return {
     violations,
     counts: {

@@ -43,7 +43,7 @@ export function checkDocuments(history: History, evidence: Evidence): Found {
   }
   const withResult = new Set(history.facts.flatMap((fact) => (fact.kind === 'result' ? [fact.task] : [])));
   for (const [id, task] of evidence.tasks) {
-    violations.push(...checkTask(id, task));
+    violations.push(...checkTask(id, task, evidence.isFiles));
     if (!anonymous.has(id) && task.text.includes(FORGED))
       violations.push({ kind: 'forged', what: id, file: id, detail: firstWith(task.text, FORGED) });
     // An anonymous sender that was ended leaves its task open for an hour.
@@ -67,7 +67,11 @@ export function checkDocuments(history: History, evidence: Evidence): Found {
   return { violations: [...violations, ...more], leftTasks, repeats };
 }
 
-function checkTask(id: string, { metadata, result, flow, output, facts }: TaskEvidence): Violation[] {
+function checkTask(
+  id: string,
+  { metadata, result, flow, output, facts }: TaskEvidence,
+  hasFacts: boolean,
+): Violation[] {
   const found: Violation[] = [];
   const disagrees = (file: string, detail: string): void => {
     found.push({ kind: 'disagrees', what: id, file: `${id}/${file}`, detail });
@@ -96,7 +100,7 @@ function checkTask(id: string, { metadata, result, flow, output, facts }: TaskEv
     );
   if (result.success !== (result.status === 'completed'))
     disagrees('04-final-result.json', `success ${String(result.success)} and ${String(result.status)}`);
-  if (!ends.some(({ status }) => status === result.status))
+  if (hasFacts && !ends.some(({ status }) => status === result.status))
     disagrees('facts.jsonl', `no result with the status ${String(result.status)}`);
   return found;
 }
@@ -133,7 +137,7 @@ function keyOf({ event_type: type, payload, attempt }: Json): string {
   return JSON.stringify([type, phase ?? null, name ?? null, attempt]);
 }
 
-function checkDeliveries({ facts }: History, { tasks }: Evidence): Found {
+function checkDeliveries({ facts, told }: History, { tasks }: Evidence): Found {
   const byDelivery = new Map<string, TaskEvidence[]>();
   for (const task of tasks.values()) {
     const { webhook_id: id } = Object(task.input?.source_metadata) as Json;
@@ -153,7 +157,7 @@ function checkDeliveries({ facts }: History, { tasks }: Evidence): Found {
     if (all.length === 0) violations.push({ kind: 'delivery lost', what, file, detail: 'no task' });
     else if (whole.length === 0)
       violations.push({ kind: 'lost', what, file: '02-webhook-flow.jsonl', detail: 'a stage is missing' });
-    if (done.length > 1 && cutTries > 0) repeats += 1;
+    if (done.length > 1 && cutTries > 0 && told === undefined) repeats += 1;
     else if (done.length > 1) {
       const ids = done.map(({ metadata }) => String(metadata?.task_id)).join(', ');
       violations.push({ kind: 'worked on twice', what, file, detail: ids });

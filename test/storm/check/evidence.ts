@@ -15,6 +15,7 @@ export interface TaskEvidence {
   readonly result: Json | undefined;
   readonly flow: Lines;
   readonly output: Lines;
+  /** Empty where services keep no files. */
   readonly facts: Lines;
   readonly trace: Lines;
   /** All files as text. */
@@ -29,6 +30,8 @@ export interface WorkflowEvidence {
 
 /** What stands in a log directory, read as plain files. */
 export interface Evidence {
+  /** Whether it was read as files. Answers of REST have no facts. */
+  readonly isFiles: boolean;
   readonly tasks: ReadonlyMap<string, TaskEvidence>;
   readonly workflows: ReadonlyMap<string, WorkflowEvidence>;
   readonly deliveries: Lines;
@@ -39,6 +42,7 @@ export interface Evidence {
 
 export function readEvidence(logDir: string): Evidence {
   return {
+    isFiles: true,
     tasks: new Map(tasksIn(logDir).map((id) => [id, readTask(join(logDir, id))])),
     workflows: readWorkflows(join(logDir, '_workflow')),
     deliveries: joined(

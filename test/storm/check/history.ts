@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { Fact } from '../ledger.ts';
+import type { Told } from '../parts/notify-sink.ts';
 
 /** One run of `agent.sh`. */
 export interface AgentRun {
@@ -29,6 +30,8 @@ export interface History {
    * the disk was well again.
    */
   readonly mayBeLost?: (fact: Fact) => boolean;
+  /** Notifications as they were received; undefined where none are sent. Then a repeated delivery is one task, too. */
+  readonly told?: readonly Told[] | undefined;
 }
 
 /**

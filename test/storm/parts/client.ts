@@ -2,8 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type FactBody, Ledger, tokenOf } from '../ledger.ts';
 import type { World } from '../world.ts';
 
-/** Longest wait for an answer. A hanging proxy gives none. */
-const ANSWER_MS_MAX = 5_000;
+/** Longest wait for an answer, as long as GitHub waits. A hanging proxy gives none. */
+const ANSWER_MS_MAX = 10_000;
+
+/** Tries after the end of a round: half a minute, or longer where answers take long. */
+const LATE_TRIES_MAX = 100;
 
 /** `cut`: the request may have arrived. */
 export type Answer = { readonly status: number; readonly text: string } | 'refused' | 'cut';
@@ -15,6 +18,7 @@ export abstract class Client {
   readonly #ledger: Ledger;
   #number = 0;
   #isEnding = false;
+  #lateTries = 0;
   #loop: Promise<void> | undefined;
   fault: unknown;
 
@@ -26,6 +30,12 @@ export abstract class Client {
 
   protected get isEnding(): boolean {
     return this.#isEnding;
+  }
+
+  /** Whether to give up: long after the end of the round, when everything is well. Counts its calls from there. */
+  protected isOver(): boolean {
+    if (this.#isEnding) this.#lateTries += 1;
+    return this.#lateTries > LATE_TRIES_MAX;
   }
 
   get acknowledged(): number {

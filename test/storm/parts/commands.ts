@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { AGENT, envOf, LINES_A_RUN, MAIN } from '../world.ts';
+import { AGENT, commandEnv, LINES_A_RUN, MAIN } from '../world.ts';
 import { Client } from './client.ts';
 
 /** A client that runs commands, one after the other. */
@@ -25,7 +25,7 @@ abstract class CommandClient extends Client {
     const { directory, power } = this.world;
     await power?.isOn;
     const child = spawn(process.execPath, [MAIN, ...args], {
-      env: envOf(this.world),
+      env: commandEnv(this.world),
       cwd: directory,
       stdio: ['ignore', 'ignore', 'pipe'],
     });

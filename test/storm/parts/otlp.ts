@@ -54,7 +54,7 @@ export class OtlpSender extends Client {
       const answer = await post(`http://127.0.0.1:${this.world.holderProxyPort}${path}`, bytes, headers);
       if (isAccepted(answer)) return true;
       await delay(RETRY_MS);
-      if (this.isEnding && tries > 100) return false;
+      if (this.isOver()) return false;
     }
     return false;
   }
@@ -65,19 +65,33 @@ export class OtlpSender extends Client {
  * id that the store does not know belongs to its first sender.
  */
 export class Forger extends Client {
-  #isStored(fact: Fact): boolean {
-    const { logDir } = this.world;
+  async #isStored(fact: Fact): Promise<boolean> {
+    const { logDir, victoria } = this.world;
+    if (victoria !== undefined) return this.#isShown(fact);
     if ('task' in fact) return existsSync(join(logDir, fact.task, 'metadata.json'));
     if (!('workflow' in fact)) return false;
     const month = new Date().toISOString().slice(0, 7).replace('-', '/');
     return existsSync(join(logDir, '_workflow', month, `${fact.workflow}.jsonl`));
   }
 
+  async #isShown(fact: Fact): Promise<boolean> {
+    const path =
+      'task' in fact ? `tasks/${fact.task}` : 'workflow' in fact ? `workflows/${fact.workflow}` : undefined;
+    if (path === undefined) return false;
+    for (const { web } of this.world.ports) {
+      const signal = AbortSignal.timeout(5_000);
+      const answer = await fetch(`http://127.0.0.1:${web}/api/${path}`, { signal }).catch(() => undefined);
+      await answer?.arrayBuffer().catch(() => {});
+      if (answer?.ok) return true;
+    }
+    return false;
+  }
+
   protected async once(): Promise<void> {
     await delay(700);
     const facts = readFacts(this.world.ledgers).filter(({ by }) => !/^(?:otlp|remote)/.test(by));
     const fact = pickAt(facts, Math.random());
-    if (fact === undefined || !this.#isStored(fact)) return;
+    if (fact === undefined || !(await this.#isStored(fact))) return;
     const text = `${FORGED}${this.token()}`;
     const about: LogLine[] = [];
     if ('task' in fact) {

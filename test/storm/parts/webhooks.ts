@@ -1,9 +1,14 @@
 import { createHmac } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { WEBHOOK_SECRET } from '../world.ts';
+import { type Ports, WEBHOOK_SECRET, type World } from '../world.ts';
 import { Client, post } from './client.ts';
 
 const RETRY_MS = 300;
+
+/** Over VictoriaLogs both services take what is sent. */
+function doorsOf({ ports, victoria }: World): readonly Ports[] {
+  return victoria !== undefined && Math.random() < 0.5 ? [ports[1], ports[0]] : ports;
+}
 
 /** GitHub, which sends a delivery again until it is answered 2xx. */
 export class WebhookSender extends Client {
@@ -19,7 +24,7 @@ export class WebhookSender extends Client {
         break;
       }
       await delay(RETRY_MS);
-      if (this.isEnding && tries > 100) break;
+      if (this.isOver()) break;
     }
     if (!this.isEnding) await delay(150);
   }
@@ -43,7 +48,7 @@ export class WebhookSender extends Client {
       'x-github-delivery': token,
       'x-hub-signature-256': `sha256=${signature}`,
     };
-    for (const { web } of this.world.ports) {
+    for (const { web } of doorsOf(this.world)) {
       const answer = await post(`http://127.0.0.1:${web}/webhooks/github`, body, headers);
       if (answer !== 'refused') return answer;
     }
@@ -56,7 +61,7 @@ export class TaskSubmitter extends Client {
   protected async once(): Promise<void> {
     const token = this.token();
     const body = JSON.stringify({ message: token, command: 'review' });
-    for (const { web } of this.world.ports) {
+    for (const { web } of doorsOf(this.world)) {
       const answer = await post(`http://127.0.0.1:${web}/api/tasks`, body, {
         'content-type': 'application/json',
       });

@@ -3,6 +3,7 @@ import type { Config } from '../../../config/config.ts';
 import { messageOf } from '../../../errors.ts';
 import { Notifier } from '../../../notify/notifier.ts';
 import type { RedisLink } from '../../../queue/bullmq/redis-link.ts';
+import type { Queue } from '../../../queue/queue.ts';
 import { receiversOf } from '../../../trail/notify/receivers.ts';
 import { closeNotifier } from '../../../trail/notify/start-notify.ts';
 import { type ReaperOptions, startReaper } from '../../../trail/reaper.ts';
@@ -19,12 +20,15 @@ import type { RedisOutboxes } from './redis-outboxes.ts';
 import { createRowNotifySource } from './row-notify-source.ts';
 import { startRowUploads } from './row-uploads.ts';
 import { RowWatch } from './row-watch.ts';
+import type { StartingTasks } from './starting-tasks.ts';
+import { UnqueuedTasks } from './unqueued-tasks.ts';
 
 /** Milliseconds for an upload in flight at shutdown; the next holder uploads the rest. */
 const UPLOAD_MS = 2_000;
 
 /** Part of `/readyz`. */
 const WATCH_PART = 'silent tasks and lost spans';
+const UNQUEUED_PART = 'tasks that were not queued';
 
 export interface HeldWorkParts {
   readonly config: Config;
@@ -33,6 +37,9 @@ export interface HeldWorkParts {
   readonly board: HeartbeatBoard;
   readonly records: LeaseRecords;
   readonly outboxes: RedisOutboxes;
+  readonly starting: StartingTasks;
+  /** Undefined before it is open. */
+  queue(): Pick<Queue, 'knows'> | undefined;
   /** Names the store in the ids of notifications. */
   readonly directory: string;
   readonly link: RedisLink;
@@ -74,6 +81,11 @@ export function startHeldWork(term: Term, parts: HeldWorkParts): HeldWork {
     onDocument: async (id) => uploads?.add(id),
     onTrouble: (reason) => books.setNotice(WATCH_PART, reason),
   });
+  const unqueued = new UnqueuedTasks({
+    ...{ term, records, starting: parts.starting, queue: () => parts.queue(), log },
+    readMetadata: async (taskId) => (await views.read(taskId))?.document('metadata'),
+    onTrouble: (reason) => books.setNotice(UNQUEUED_PART, reason),
+  });
   const reader = { readWorkflow: (id: string) => workflows.read(id) };
   const reaper = startReaper({
     store: watch,
@@ -94,6 +106,8 @@ export function startHeldWork(term: Term, parts: HeldWorkParts): HeldWork {
   return {
     close: async () => {
       await reaper.close();
+      await unqueued.close();
+      books.setNotice(UNQUEUED_PART, undefined);
       await watch.close();
       await opening;
       if (notifier !== undefined) await (term.isHeld() ? closeNotifier(notifier) : notifier.close(0));

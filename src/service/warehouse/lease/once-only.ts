@@ -3,6 +3,7 @@ import type { Config } from '../../../config/config.ts';
 import { TasktrailError } from '../../../errors.ts';
 import { sha256 } from '../../../model/sha256.ts';
 import { RedisLink } from '../../../queue/bullmq/redis-link.ts';
+import type { Queue } from '../../../queue/queue.ts';
 import type { Sink } from '../../../receive/sink.ts';
 import { loadOptional } from '../../../system/optional-package.ts';
 import { createNotificationList, type NotificationList } from '../../../trail/notify/notification-list.ts';
@@ -16,6 +17,7 @@ import { type HeldWork, startHeldWork } from './held-work.ts';
 import { LeaseRecords } from './lease-records.ts';
 import { RedisLease, type Term } from './redis-lease.ts';
 import { RedisOutboxes } from './redis-outboxes.ts';
+import { StartingTasks } from './starting-tasks.ts';
 
 /** Part of `/readyz`. A notice: what is sent is stored all the same. */
 const PART = 'the lease in Redis';
@@ -40,6 +42,10 @@ export interface OnceOnly {
   onHeartbeats(taskIds: readonly string[]): void;
   /** Lists of notifications; none without Redis. */
   readonly lists: Partial<NotificationList>;
+  /** Notes of tasks that services start; undefined without Redis. */
+  readonly starting: StartingTasks | undefined;
+  /** The queue that was opened. It says which tasks have been queued. */
+  setQueue(queue: Pick<Queue, 'knows'>): void;
   /** Starts, and returns the sink that the receiver is to use. */
   start(sink: Sink): Sink;
   /** Ends what is being done, and gives the lease back. */
@@ -53,7 +59,14 @@ export async function openOnceOnly(parts: OnceOnlyParts): Promise<OnceOnly> {
   if (config.redisUrl !== undefined) return openLease(parts, config.redisUrl);
   if (config.notify.length > 0) log('notify: no notifications are sent without REDIS_URL');
   if (config.s3 !== undefined) log('TASK_LOGS_S3_BUCKET: nothing is uploaded without REDIS_URL');
-  return { onHeartbeats: () => {}, lists: {}, start: (sink) => sink, close: async () => {} };
+  return {
+    onHeartbeats: () => {},
+    lists: {},
+    starting: undefined,
+    setQueue: () => {},
+    start: (sink) => sink,
+    close: async () => {},
+  };
 }
 
 async function openLease(parts: OnceOnlyParts, url: string): Promise<OnceOnly> {
@@ -65,19 +78,25 @@ async function openLease(parts: OnceOnlyParts, url: string): Promise<OnceOnly> {
   const prefix = `tasktrail:{store ${tenant}}:`;
   const board = new HeartbeatBoard({ link, prefix });
   const outboxes = new RedisOutboxes({ link, prefix });
+  const starting = new StartingTasks({ link, prefix });
+  let queue: Pick<Queue, 'knows'> | undefined;
   let lease: RedisLease | undefined;
   let report: NodeJS.Timeout | undefined;
   const changes = new TermWork();
   return {
     onHeartbeats: (taskIds) => board.note(taskIds),
     lists: createNotificationList(outboxes, config.notify),
+    starting,
+    setQueue: (opened) => {
+      queue = opened;
+    },
     start: (sink) => {
       const resource = resourceOf(config);
       const records = new LeaseRecords({ sink, resource, source: sourceOf(resource), log });
       const work = (term: Term): HeldWork =>
         startHeldWork(term, {
           ...{ config, logs, books, board, records, link, prefix, log },
-          outboxes,
+          ...{ outboxes, starting, queue: () => queue },
           directory: sha256(`${config.key ?? ''} ${tenant}`),
         });
       const started = new RedisLease({

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RedisLink } from '../../../queue/bullmq/redis-link.ts';
+import { type Moment, moment, since } from './moment.ts';
 
 /** A service that ended without a word is replaced after this long. */
 const LEASE_MS = 10_000;
@@ -172,20 +173,6 @@ export class RedisLease {
     term.end();
     this.#options.onLost(term);
   }
-}
-
-/** By two clocks: one stands still while the machine sleeps, the other one may be set. */
-interface Moment {
-  readonly steadyMs: number;
-  readonly wallMs: number;
-}
-
-function moment(): Moment {
-  return { steadyMs: performance.now(), wallMs: Date.now() };
-}
-
-function since({ steadyMs, wallMs }: Moment): number {
-  return Math.max(performance.now() - steadyMs, Date.now() - wallMs);
 }
 
 interface TermParts {

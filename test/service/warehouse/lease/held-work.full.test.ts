@@ -10,6 +10,7 @@ import { startHeldWork } from '../../../../src/service/warehouse/lease/held-work
 import { LeaseRecords } from '../../../../src/service/warehouse/lease/lease-records.ts';
 import type { Term } from '../../../../src/service/warehouse/lease/redis-lease.ts';
 import { RedisOutboxes } from '../../../../src/service/warehouse/lease/redis-outboxes.ts';
+import { StartingTasks } from '../../../../src/service/warehouse/lease/starting-tasks.ts';
 import { resourceOf, sourceOf } from '../../../../src/trail/resource.ts';
 import { warehouseReader } from '../../../../src/trail/search/warehouse-reader.ts';
 import { VictoriaLogs } from '../../../../src/warehouse/client.ts';
@@ -75,6 +76,8 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('the work
       ...{ config, logs, books, board, link, prefix, log: say, directory: 'test' },
       records: new LeaseRecords({ sink, resource, source: sourceOf(resource), log: say }),
       outboxes: new RedisOutboxes({ link, prefix }),
+      starting: new StartingTasks({ link, prefix }),
+      queue: () => undefined,
       limits: { tickMs: 500, silenceMs: SILENCE_MS },
     });
     afterTest(async () => {

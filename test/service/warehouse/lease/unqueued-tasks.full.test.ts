@@ -1,0 +1,167 @@
+import * as ioredis from 'ioredis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Books } from '../../../../src/books.ts';
+import { loadConfig } from '../../../../src/config/config.ts';
+import type { ReceivedLog } from '../../../../src/model/otlp.ts';
+import { ANONYMOUS, type Sender, TRAIL } from '../../../../src/model/sender.ts';
+import { RedisLink } from '../../../../src/queue/bullmq/redis-link.ts';
+import { LeaseRecords } from '../../../../src/service/warehouse/lease/lease-records.ts';
+import type { Term } from '../../../../src/service/warehouse/lease/redis-lease.ts';
+import { StartingTasks } from '../../../../src/service/warehouse/lease/starting-tasks.ts';
+import { UnqueuedTasks } from '../../../../src/service/warehouse/lease/unqueued-tasks.ts';
+import { resourceOf, sourceOf } from '../../../../src/trail/resource.ts';
+import { warehouseReader } from '../../../../src/trail/search/warehouse-reader.ts';
+import { VictoriaLogs } from '../../../../src/warehouse/client.ts';
+import { RowSink } from '../../../../src/warehouse/write/row-sink.ts';
+import { afterTest } from '../../../support/current-test.ts';
+import { tempDir } from '../../../support/log-dir.ts';
+import { eventId, log } from '../../../support/records.ts';
+import { findRedis, type RedisServer, startRedis } from '../../../support/redis.ts';
+import {
+  findVictoriaLogs,
+  startVictoriaLogs,
+  type VictoriaLogsServer,
+} from '../../../support/victoria-logs.ts';
+
+const program = findRedis();
+const tool = findVictoriaLogs();
+
+describe.skipIf('missing' in program || 'missing' in tool)('tasks that were stored and not queued', () => {
+  let redis: RedisServer;
+  let server: VictoriaLogsServer;
+
+  beforeAll(async () => {
+    redis = await startRedis(program);
+    server = await startVictoriaLogs(tool);
+  });
+  afterAll(async () => {
+    await redis.stop();
+    await server.stop();
+  });
+
+  interface Rig {
+    readonly starting: StartingTasks;
+    /** Ids of jobs that the queue has. */
+    readonly queued: Set<string>;
+    readonly troubles: (string | undefined)[];
+    store(log: ReceivedLog, sender?: Sender): Promise<void>;
+    look(): Promise<void>;
+    metadata(taskId?: string): Promise<Readonly<Record<string, unknown>> | undefined>;
+  }
+
+  async function rig(): Promise<Rig> {
+    const address = server.newTenant();
+    const logs = new VictoriaLogs(address);
+    const prefix = `test:{${address}}:`;
+    const link = new RedisLink(ioredis, { url: redis.url, log: () => {} });
+    await link.isReady(10_000);
+    const sink = new RowSink({ logs, books: new Books(), log: () => {} });
+    const term: Term = {
+      number: 1,
+      beganMs: Date.now(),
+      isHeld: () => true,
+      confirm: async () => true,
+      run: (script, keys, args) =>
+        link.ask(() => link.client.eval(script, keys.length + 1, 'lease', ...keys, 'value', ...args)),
+    };
+    const resource = resourceOf(loadConfig({ env: {}, cwd: await tempDir() }));
+    const starting = new StartingTasks({ link, prefix, giveUpMs: 0 });
+    const reader = warehouseReader({ logs, keepMs: 0 });
+    const queued = new Set<string>();
+    const troubles: (string | undefined)[] = [];
+    const tasks = new UnqueuedTasks(
+      {
+        ...{ term, starting },
+        records: new LeaseRecords({ sink, resource, source: sourceOf(resource), log: () => {} }),
+        queue: () => ({ knows: async (taskId) => queued.has(taskId) }),
+        readMetadata: (taskId) => reader.readDocument(taskId, 'metadata'),
+        onTrouble: (reason) => troubles.push(reason),
+        log: () => {},
+      },
+      3_600_000,
+    );
+    afterTest(async () => {
+      await tasks.close();
+      link.close();
+    });
+    return {
+      ...{ starting, queued, troubles },
+      store: async (record, sender = TRAIL) => {
+        await sink.ingest({ logs: [record], spans: [] }, sender);
+        await server.flush();
+      },
+      look: async () => {
+        await tasks.look();
+        await server.flush();
+      },
+      metadata: (taskId = 'task-1') => reader.readDocument(taskId, 'metadata'),
+    };
+  }
+
+  const stored = (status = 'queued', more: object = {}): ReceivedLog =>
+    log({
+      ...{ event: 'tasktrail.task.metadata', id: eventId(1) },
+      body: { status, created_at: '2026-01-02T03:04:05.000Z', ...more },
+      attributes: { 'tasktrail.task.id': 'task-1', 'tasktrail.task.attempt': 1 },
+    });
+
+  test('one that its service has noted ends as failed, with what to do', async () => {
+    const { starting, store, look, metadata } = await rig();
+    await starting.begin('task-1');
+    await store(stored());
+    await look();
+    expect(await metadata()).toMatchObject({
+      status: 'failed',
+      error: expect.stringContaining('send it again'),
+    });
+    expect(await starting.isGivenUp('task-1')).toBe(true);
+    expect(await starting.left()).toEqual([]);
+  });
+
+  test('one that the queue has, that has begun or ended, or that is started again, is left alone', async () => {
+    const queued = await rig();
+    await queued.starting.begin('task-1');
+    await queued.store(stored());
+    queued.queued.add('task-1');
+    await queued.look();
+    expect(await queued.metadata()).toMatchObject({ status: 'queued' });
+    for (const metadata of [
+      stored('running', { started_at: '2026-01-02T03:04:06.000Z' }),
+      stored('cancelled'),
+    ]) {
+      const one = await rig();
+      await one.starting.begin('task-1');
+      await one.store(metadata);
+      const before = await one.metadata();
+      await one.look();
+      expect(await one.metadata()).toEqual(before);
+      expect(await one.starting.isGivenUp('task-1')).toBe(false);
+    }
+  });
+
+  test('nothing is recorded of one that is not stored, until its row is there', async () => {
+    const { starting, store, look, metadata } = await rig();
+    await starting.begin('task-1');
+    await look();
+    expect(await metadata()).toBeUndefined();
+    expect(await starting.left()).toHaveLength(1);
+    await store(stored());
+    // It looks again after a minute.
+    await look();
+    expect(await metadata()).toMatchObject({ status: 'queued' });
+  });
+
+  test('records start and end nothing: neither without a note, nor of a task that another sender has opened', async () => {
+    const noteless = await rig();
+    await noteless.store(stored());
+    await noteless.look();
+    expect(await noteless.metadata()).toMatchObject({ status: 'queued' });
+    const forged = await rig();
+    await forged.starting.begin('task-1');
+    await forged.store(stored(), ANONYMOUS);
+    const before = await forged.metadata();
+    expect(before).toMatchObject({ opened_by: 'anonymous' });
+    await forged.look();
+    expect(await forged.metadata()).toEqual(before);
+  });
+});
