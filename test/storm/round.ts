@@ -18,6 +18,9 @@ const HEAD_START_MS = 1_500;
 
 const SCRAPE_MS = 2_000;
 
+/** Longest wait for the first notification. */
+const TOLD_MS_MAX = 30_000;
+
 /** A recorder holds its records in memory while the disk refuses them, and a bit longer until its next write. */
 const AFTER_DISK_FAULT_MS = 3_000;
 
@@ -53,13 +56,17 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   try {
     await crew.run();
     await delay(HEAD_START_MS);
+    const toldFromMs = await untilTold(world);
     const actions = makeSchedule({ seed, durationMs, everyMs, groups, has: has(world) });
     const scraping = scrapeAll(world, crew, books, state);
     await faults.follow(actions, isAborted);
     state.isOver = true;
     await scraping;
     const drained = await drain(world, crew, books);
-    const verdict = judge(world, faults, drained.evidence ?? readEvidence(world.logDir));
+    const verdict = judge(world, faults, {
+      evidence: drained.evidence ?? readEvidence(world.logDir),
+      toldFromMs,
+    });
     const more = drained.violations;
     const result = {
       ...verdict,
@@ -83,7 +90,11 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   }
 }
 
-function judge(world: World, { killedAgents, undoneRuns, diskFaults }: Faults, evidence: Evidence): Verdict {
+function judge(
+  world: World,
+  { killedAgents, undoneRuns, diskFaults }: Faults,
+  { evidence, toldFromMs }: { readonly evidence: Evidence; readonly toldFromMs: number },
+): Verdict {
   const isUnsure = ({ by, at }: Fact): boolean =>
     by.startsWith('rec') &&
     diskFaults.some(([from, to]) => at >= from - 1_000 && at <= to + AFTER_DISK_FAULT_MS);
@@ -96,8 +107,16 @@ function judge(world: World, { killedAgents, undoneRuns, diskFaults }: Faults, e
       by.startsWith('otlp') || (by.startsWith('remote') && world.key === undefined),
     mayBeLost: isUnsure,
     told: world.notified?.told,
+    toldFromMs,
   };
   return check(history, evidence);
+}
+
+/** What ends before the first service has begun to notify is not told, as documented. Returns when that was, or the deadline. */
+async function untilTold({ notified }: World): Promise<number> {
+  const end = Date.now() + TOLD_MS_MAX;
+  while (notified !== undefined && notified.told.length === 0 && Date.now() < end) await delay(100);
+  return Date.now();
 }
 
 async function scrapeAll(

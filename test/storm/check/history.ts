@@ -32,6 +32,8 @@ export interface History {
   readonly mayBeLost?: (fact: Fact) => boolean;
   /** Notifications as they were received; undefined where none are sent. Then a repeated delivery is one task, too. */
   readonly told?: readonly Told[] | undefined;
+  /** Ends before it need not be notified: none was yet. Milliseconds since the epoch. */
+  readonly toldFromMs?: number;
 }
 
 /**

@@ -4,7 +4,10 @@ import type { Evidence } from './evidence.ts';
 import type { History } from './history.ts';
 
 /** Of each end of a task that a trail has recorded one notification was sent, perhaps several times with one id. */
-export function checkTold({ told, isAnonymous, facts }: History, { tasks }: Evidence): Violation[] {
+export function checkTold(
+  { told, toldFromMs = 0, isAnonymous, facts }: History,
+  { tasks }: Evidence,
+): Violation[] {
   if (told === undefined) return [];
   const anonymous = new Set(
     facts.flatMap((fact) => ('task' in fact && isAnonymous(fact) ? [fact.task] : [])),
@@ -23,7 +26,7 @@ export function checkTold({ told, isAnonymous, facts }: History, { tasks }: Evid
   for (const [id, { metadata, result }] of tasks) {
     if (result === undefined || anonymous.has(id)) continue;
     const key = endOf(id, `task.${String(metadata?.status)}`, metadata?.attempt);
-    if (byEnd.has(key)) continue;
+    if (byEnd.has(key) || Date.parse(String(metadata?.completed_at)) < toldFromMs) continue;
     const detail = `of ${String(metadata?.completed_at)}`;
     found.push({ kind: 'not notified', what: key, file: 'the receiver', detail });
   }

@@ -46,6 +46,10 @@ export class StoreProxy {
     }
   }
 
+  get hanging(): number {
+    return this.#hanging.size;
+  }
+
   async close(): Promise<void> {
     const closed = once(this.#server, 'close');
     this.#server.close();

@@ -1,5 +1,4 @@
 import { messageOf, TasktrailError } from '../../../errors.ts';
-import { isTerminal } from '../../../model/documents.ts';
 import type { JsonObject } from '../../../model/json.ts';
 import type { Queue } from '../../../queue/queue.ts';
 import { closeTask } from '../../../record/task/absent-task.ts';
@@ -107,7 +106,7 @@ export class UnqueuedTasks {
       // Its service could not store it, or a request that hangs has it.
       return task.isOld && forget();
     }
-    if (isTerminal(metadata.status) || typeof metadata.started_at === 'string') return forget();
+    if (metadata.status !== 'queued') return forget();
     if (!(await starting.giveUp(term, task))) return false;
     // Queued between the two questions.
     if (await queue.knows(taskId)) return forget();
