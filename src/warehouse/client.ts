@@ -126,6 +126,17 @@ export class VictoriaLogs {
     }
   }
 
+  /** Its own metrics, in the text format of Prometheus. Undefined where what stands in front of it does not lead there. */
+  async metrics(): Promise<string | undefined> {
+    try {
+      const signal = AbortSignal.timeout(this.#insertMs);
+      return await (await this.#fetch(this.#at('metrics'), { headers: this.#headers, signal })).text();
+    } catch {
+      // ERR_STORE_UNAVAILABLE: what is away says so at the next request.
+      return undefined;
+    }
+  }
+
   async rows(query: string): Promise<readonly Row[]> {
     const rows: Row[] = [];
     for await (const row of this.query(query)) rows.push(row);

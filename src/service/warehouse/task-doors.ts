@@ -5,6 +5,7 @@ import type { Config } from '../../config/config.ts';
 import { TasktrailError } from '../../errors.ts';
 import { OtelRecorder } from '../../export/otel-recorder.ts';
 import type { DeliveryQuery } from '../../model/delivery.ts';
+import type { DeliveryLine } from '../../model/documents.ts';
 import type { JsonObject } from '../../model/json.ts';
 import { setRecorder } from '../../record/recorder.ts';
 import type { Intake } from '../../serve/intake.ts';
@@ -57,6 +58,8 @@ export interface TaskDoorsParts {
   readonly books: Books;
   readonly reader: Reader;
   readonly metrics: ServiceMetrics;
+  /** As that of `RowSink`. */
+  onDelivery(line: DeliveryLine): void;
   log(line: string): void;
 }
 
@@ -100,9 +103,11 @@ export async function openTaskDoors(parts: TaskDoorsParts): Promise<TaskDoors> {
 }
 
 /** The records of this process, as those of the trail. */
-function startRecording({ config, storeUrl, books, log }: TaskDoorsParts): { close(): Promise<void> } {
+function startRecording({ config, storeUrl, books, onDelivery, log }: TaskDoorsParts): {
+  close(): Promise<void>;
+} {
   const logs = new VictoriaLogs(storeUrl, { insertMs: STORE_MS });
-  const journal = new RowJournal({ sink: new RowSink({ logs, books, log }), books });
+  const journal = new RowJournal({ sink: new RowSink({ logs, books, onDelivery, log }), books });
   const recorder = new OtelRecorder({ resource: resourceOf(config), journal });
   recorder.install();
   setRecorder(recorder);

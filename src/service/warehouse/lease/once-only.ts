@@ -1,10 +1,13 @@
 import type { Books } from '../../../books.ts';
 import type { Config } from '../../../config/config.ts';
 import { TasktrailError } from '../../../errors.ts';
+import type { JsonObject } from '../../../model/json.ts';
 import { sha256 } from '../../../model/sha256.ts';
 import { RedisLink } from '../../../queue/bullmq/redis-link.ts';
 import type { Sink } from '../../../receive/sink.ts';
 import { loadOptional } from '../../../system/optional-package.ts';
+import type { OpenTasks } from '../../../trail/metrics/open-tasks.ts';
+import type { TrailMetrics } from '../../../trail/metrics/trail-metrics.ts';
 import { createNotificationList, type NotificationList } from '../../../trail/notify/notification-list.ts';
 import { checkFilters } from '../../../trail/notify/receivers.ts';
 import { resourceOf, sourceOf } from '../../../trail/resource.ts';
@@ -31,6 +34,8 @@ export interface OnceOnlyParts {
   readonly logs: VictoriaLogs;
   readonly books: Books;
   readonly metrics: Pick<ServiceMetrics, 'watchLease'>;
+  /** Counts the ends of tasks and workflows while this service holds the lease. */
+  readonly trailMetrics: TrailMetrics;
   log(line: string): void;
 }
 
@@ -40,6 +45,8 @@ export interface OnceOnly {
   onHeartbeats(taskIds: readonly string[]): void;
   /** Lists of notifications; none without Redis. */
   readonly lists: Partial<NotificationList>;
+  /** Whether this service holds the lease, and who does; null without Redis. */
+  readonly lease: JsonObject | null;
   /** Starts, and returns the sink that the receiver is to use. */
   start(sink: Sink): Sink;
   /** Ends what is being done, and gives the lease back. */
@@ -53,16 +60,14 @@ export async function openOnceOnly(parts: OnceOnlyParts): Promise<OnceOnly> {
   if (config.redisUrl !== undefined) return openLease(parts, config.redisUrl);
   if (config.notify.length > 0) log('notify: no notifications are sent without REDIS_URL');
   if (config.s3 !== undefined) log('TASK_LOGS_S3_BUCKET: nothing is uploaded without REDIS_URL');
-  return { onHeartbeats: () => {}, lists: {}, start: (sink) => sink, close: async () => {} };
+  return { onHeartbeats: () => {}, lists: {}, lease: null, start: (sink) => sink, close: async () => {} };
 }
 
 async function openLease(parts: OnceOnlyParts, url: string): Promise<OnceOnly> {
-  const { config, logs, books, metrics, log } = parts;
+  const { config, logs, books, metrics, trailMetrics, log } = parts;
   const ioredis = await loadOptional('ioredis', () => import('ioredis'), 'REDIS_URL');
   const link = new RedisLink(ioredis, { url, log });
-  const tenant = tenantOf(config.storeUrl);
-  // Not the address: two names of one store must not have two holders.
-  const prefix = `tasktrail:{store ${tenant}}:`;
+  const { tenant, prefix } = placeOfLease(config.storeUrl);
   const board = new HeartbeatBoard({ link, prefix });
   const outboxes = new RedisOutboxes({ link, prefix });
   let lease: RedisLease | undefined;
@@ -71,12 +76,21 @@ async function openLease(parts: OnceOnlyParts, url: string): Promise<OnceOnly> {
   return {
     onHeartbeats: (taskIds) => board.note(taskIds),
     lists: createNotificationList(outboxes, config.notify),
+    get lease() {
+      const { holder, term, problem } = lease ?? {};
+      return {
+        is_held: term !== undefined,
+        holder: holder?.by ?? null,
+        since: holder?.since ?? null,
+        problem: problem ?? null,
+      };
+    },
     start: (sink) => {
       const resource = resourceOf(config);
       const records = new LeaseRecords({ sink, resource, source: sourceOf(resource), log });
       const work = (term: Term): HeldWork =>
         startHeldWork(term, {
-          ...{ config, logs, books, board, records, link, prefix, log },
+          ...{ config, logs, books, board, records, metrics: trailMetrics, link, prefix, log },
           outboxes,
           directory: sha256(`${config.key ?? ''} ${tenant}`),
         });
@@ -93,6 +107,8 @@ async function openLease(parts: OnceOnlyParts, url: string): Promise<OnceOnly> {
       });
       lease = started;
       metrics.watchLease(() => started.term !== undefined);
+      trailMetrics.handOver();
+      trailMetrics.watchStore(async () => (started.term === undefined ? undefined : changes.openTasks()));
       const say = (): void => books.setNotice(PART, started.problem && `${started.problem}; ${WAITS}`);
       report = setInterval(say, REPORT_MS).unref();
       started.start();
@@ -113,6 +129,10 @@ class TermWork {
   #current: HeldWork | undefined;
   #tail: Promise<void> = Promise.resolve();
   #isClosed = false;
+
+  openTasks(): OpenTasks | undefined {
+    return this.#current?.openTasks();
+  }
 
   begin(start: () => HeldWork): void {
     this.#then(async () => {
@@ -153,8 +173,10 @@ function withTrouble(sink: Sink, onTrouble: () => void): Sink {
   };
 }
 
-/** `<account>:<project>`. */
-function tenantOf(storeUrl: string): string {
+/** `tenant`: `<account>:<project>`. `prefix`: of all keys in Redis. */
+export function placeOfLease(storeUrl: string): { readonly tenant: string; readonly prefix: string } {
   const { AccountID: account = '0', ProjectID: project = '0' } = readStoreAddress(storeUrl).headers;
-  return `${account}:${project}`;
+  const tenant = `${account}:${project}`;
+  // Not the address: two names of one store must not have two holders.
+  return { tenant, prefix: `tasktrail:{store ${tenant}}:` };
 }

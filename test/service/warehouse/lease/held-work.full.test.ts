@@ -10,6 +10,7 @@ import { startHeldWork } from '../../../../src/service/warehouse/lease/held-work
 import { LeaseRecords } from '../../../../src/service/warehouse/lease/lease-records.ts';
 import type { Term } from '../../../../src/service/warehouse/lease/redis-lease.ts';
 import { RedisOutboxes } from '../../../../src/service/warehouse/lease/redis-outboxes.ts';
+import { TrailMetrics } from '../../../../src/trail/metrics/trail-metrics.ts';
 import { resourceOf, sourceOf } from '../../../../src/trail/resource.ts';
 import { warehouseReader } from '../../../../src/trail/search/warehouse-reader.ts';
 import { VictoriaLogs } from '../../../../src/warehouse/client.ts';
@@ -48,6 +49,8 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('the work
     readonly board: HeartbeatBoard;
     readonly sink: RowSink;
     readonly lines: string[];
+    /** Tasks whose end it has counted. */
+    readonly counted: string[];
   }
 
   /** A service that takes itself for the holder, whatever the others do. */
@@ -61,6 +64,10 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('the work
     const board = new HeartbeatBoard({ link, prefix });
     const config = loadConfig({ env: {}, cwd: await tempDir() });
     const resource = resourceOf(config);
+    const counted: string[] = [];
+    const metrics = new TrailMetrics();
+    metrics.taskEnded = ({ metadata, result, before }) =>
+      void counted.push(`${metadata.task_id} ${result.status} ${before?.status} ${result.metrics.cost_usd}`);
     const say = (line: string): void => void lines.push(line);
     const sink = new RowSink({ logs, books, log: say, onHeartbeats: (ids) => board.note(ids) });
     const term: Term = {
@@ -75,6 +82,7 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('the work
       ...{ config, logs, books, board, link, prefix, log: say, directory: 'test' },
       records: new LeaseRecords({ sink, resource, source: sourceOf(resource), log: say }),
       outboxes: new RedisOutboxes({ link, prefix }),
+      metrics,
       limits: { tickMs: 500, silenceMs: SILENCE_MS },
     });
     afterTest(async () => {
@@ -82,7 +90,7 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('the work
       board.close();
       link.close();
     });
-    return { board, sink, lines };
+    return { board, sink, lines, counted };
   }
 
   const send = (to: Service, ...logs: readonly ReceivedLog[]): Promise<unknown> =>
@@ -144,6 +152,29 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('the work
     await until(async () => (await statusIn(store)) === 'running', 'the next attempt');
     await until(async () => (await statusIn(store)) === 'abandoned', 'its end');
     expect(await rowsIn(store, 'fact', 'event:="tasktrail.task.result" | uniq by (id)')).toHaveLength(2);
+  });
+
+  test.concurrent('an end is counted by one of two that take themselves for the holder, and not by a later one; what is new of it is', async () => {
+    const store = server.newTenant();
+    const [one, other] = [await hold(store), await hold(store)];
+    const end = (id: number, cost: number): ReceivedLog =>
+      log({
+        ...{ event: 'tasktrail.task.result', id: eventId(id) },
+        body: { status: 'completed', result: 'done', metrics: { cost_usd: cost } },
+      });
+    await send(one, running(), end(50, 0.5));
+    const counted = (): readonly string[] => [...one.counted, ...other.counted];
+    await until(() => counted().length > 0, 'the count');
+    // The same end once more, through the other service.
+    await send(other, end(50, 0.5));
+    const later = await hold(store);
+    await send(later, end(51, 0.75));
+    await until(() => [...counted(), ...later.counted].length > 1, 'the count of the growth');
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect([...counted(), ...later.counted]).toEqual([
+      'task-1 completed undefined 0.5',
+      'task-1 completed completed 0.75',
+    ]);
   });
 
   test.concurrent('while a service refuses records no silence counts: heartbeats may wait behind them', async () => {
