@@ -10,6 +10,8 @@ export interface ServerState {
   readonly version: string | null;
   readonly freeBytes: number | null;
   readonly isReadOnly: boolean | null;
+  /** Milliseconds by which our clock is ahead of that of its answers, which have whole seconds. */
+  readonly aheadMs: number | null;
 }
 
 /** Asks it. Stores nothing. Never rejects. */
@@ -25,7 +27,7 @@ export async function readServerState(logs: VictoriaLogs): Promise<ServerState> 
   );
   const readOnly = [...metrics.matchAll(/^vl_storage_is_read_only\{[^}]*\} (\S+)$/gm)];
   return {
-    ...{ writing, reading, version: versionIn(metrics) },
+    ...{ writing, reading, version: versionIn(metrics), aheadMs: logs.aheadMs },
     freeBytes: free.length === 0 ? null : Math.min(...free),
     isReadOnly: readOnly.length === 0 ? null : readOnly.some(([, value]) => value !== '0'),
   };

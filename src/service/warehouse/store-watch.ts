@@ -37,6 +37,7 @@ const UNKNOWN: ServerState = {
   version: null,
   freeBytes: null,
   isReadOnly: null,
+  aheadMs: null,
 };
 
 /** How the store of a service without a disk is, for `/readyz` and `GET /api/health`. */

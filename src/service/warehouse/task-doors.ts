@@ -26,6 +26,7 @@ import { TaskIntake } from '../task-intake.ts';
 import { createWebhooks } from '../webhooks/create-webhooks.ts';
 import { createWebhookClaims } from '../webhooks/webhook-claims.ts';
 import { checkWebhooks } from '../webhooks/webhook-senders.ts';
+import type { Forwarding } from './forwarding.ts';
 import { RowJournal } from './row-journal.ts';
 
 /**
@@ -58,6 +59,7 @@ export interface TaskDoorsParts {
   readonly books: Books;
   readonly reader: Reader;
   readonly metrics: ServiceMetrics;
+  readonly forwarding: Forwarding;
   /** As that of `RowSink`. */
   onDelivery(line: DeliveryLine): void;
   log(line: string): void;
@@ -103,11 +105,12 @@ export async function openTaskDoors(parts: TaskDoorsParts): Promise<TaskDoors> {
 }
 
 /** The records of this process, as those of the trail. */
-function startRecording({ config, storeUrl, books, onDelivery, log }: TaskDoorsParts): {
+function startRecording({ config, storeUrl, books, forwarding, onDelivery, log }: TaskDoorsParts): {
   close(): Promise<void>;
 } {
   const logs = new VictoriaLogs(storeUrl, { insertMs: STORE_MS });
-  const journal = new RowJournal({ sink: new RowSink({ logs, books, onDelivery, log }), books });
+  const sink = new RowSink({ logs, books, onDelivery, log });
+  const journal = new RowJournal({ sink, books, forwarding });
   const recorder = new OtelRecorder({ resource: resourceOf(config), journal });
   recorder.install();
   setRecorder(recorder);

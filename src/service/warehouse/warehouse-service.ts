@@ -17,14 +17,19 @@ import { ReasonLines } from '../reason-lines.ts';
 import { ServiceMetrics } from '../service-metrics.ts';
 import { startTelemetry } from '../telemetry.ts';
 import { type CreateExpress, loadExpress, mountReading } from '../web-app.ts';
+import { openForwarding } from './forwarding.ts';
 import { countDeliveries } from './lease/counted-ends.ts';
 import { openOnceOnly, placeOfLease } from './lease/once-only.ts';
+import { STORE } from './row-journal.ts';
 import { StoreWatch } from './store-watch.ts';
 import { openTaskDoors, type TaskDoors } from './task-doors.ts';
 
 /** Milliseconds for requests in flight at shutdown: of REST, then of the receiver. */
 const HTTP_DEADLINE_MS = 1_000;
 const RECEIVER_DEADLINE_MS = 4_000;
+
+/** Milliseconds for what waits for an endpoint. */
+const FORWARD_DEADLINE_MS = 2_000;
 
 /** Receiver, REST and page over a VictoriaLogs. Holds no directory: any number may share one VictoriaLogs. */
 export interface WarehouseService {
@@ -69,8 +74,11 @@ export async function startWarehouseService(
     metrics.attach(books);
     const reasonLines = new ReasonLines({ books, log });
     closers.unshift(async () => reasonLines.close());
+    const forwarding = await openForwarding(config, books);
+    closers.unshift(() => forwarding.close(FORWARD_DEADLINE_MS));
+    books.setDestinations([STORE, ...forwarding.destinations]);
     const once = await openOnceOnly({
-      ...{ config: { ...config, storeUrl }, logs, books, metrics, trailMetrics, log },
+      ...{ config: { ...config, storeUrl }, logs, books, metrics, trailMetrics, forwarding, log },
     });
     closers.unshift(() => once.close());
     const onDelivery = countDeliveries(trailMetrics);
@@ -79,12 +87,25 @@ export async function startWarehouseService(
     closers.unshift(() => receiver.close(RECEIVER_DEADLINE_MS));
     const index = await openWarehouseIndex(storeUrl, { books });
     closers.unshift(() => index.close());
-    const whole = warehouseReader({ logs, index });
-    const doors = await openTaskDoors({ config, storeUrl, books, reader: whole, metrics, onDelivery, log });
+    const whole = warehouseReader({ logs, index, shared: once.shared });
+    const doors = await openTaskDoors({
+      config,
+      storeUrl,
+      books,
+      reader: whole,
+      metrics,
+      forwarding,
+      onDelivery,
+      log,
+    });
     closers.unshift(() => doors.close());
     const reader = partialReader({
       whole,
-      openPartial: () => warehouseReader({ logs: new VictoriaLogs(storeUrl, { isPartial: true }) }),
+      openPartial: () =>
+        warehouseReader({
+          logs: new VictoriaLogs(storeUrl, { isPartial: true }),
+          shared: once.shared,
+        }),
       onPart: (problem) => books.setNotice('store', problem),
     });
     const { tenant } = placeOfLease(storeUrl);

@@ -1,6 +1,7 @@
 import type { Books } from '../../../books.ts';
 import type { Config } from '../../../config/config.ts';
 import { TasktrailError } from '../../../errors.ts';
+import type { BatchEntry } from '../../../journal/segment-reader.ts';
 import type { JsonObject } from '../../../model/json.ts';
 import { sha256 } from '../../../model/sha256.ts';
 import { RedisLink } from '../../../queue/bullmq/redis-link.ts';
@@ -12,13 +13,17 @@ import { createNotificationList, type NotificationList } from '../../../trail/no
 import { checkFilters } from '../../../trail/notify/receivers.ts';
 import { resourceOf, sourceOf } from '../../../trail/resource.ts';
 import type { VictoriaLogs } from '../../../warehouse/client.ts';
+import type { SharedState } from '../../../warehouse/read/shared-state.ts';
 import { readStoreAddress } from '../../../warehouse/store-address.ts';
 import type { ServiceMetrics } from '../../service-metrics.ts';
+import type { Forwarding } from '../forwarding.ts';
+import { countStored } from '../row-journal.ts';
 import { HeartbeatBoard } from './heartbeat-board.ts';
 import { type HeldWork, startHeldWork } from './held-work.ts';
 import { LeaseRecords } from './lease-records.ts';
 import { RedisLease, type Term } from './redis-lease.ts';
 import { RedisOutboxes } from './redis-outboxes.ts';
+import { readUploadMark } from './row-uploads.ts';
 
 /** Part of `/readyz`. A notice: what is sent is stored all the same. */
 const PART = 'the lease in Redis';
@@ -36,6 +41,7 @@ export interface OnceOnlyParts {
   readonly metrics: Pick<ServiceMetrics, 'watchLease'>;
   /** Counts the ends of tasks and workflows while this service holds the lease. */
   readonly trailMetrics: TrailMetrics;
+  readonly forwarding: Pick<Forwarding, 'add'>;
   log(line: string): void;
 }
 
@@ -47,6 +53,8 @@ export interface OnceOnly {
   readonly lists: Partial<NotificationList>;
   /** Whether this service holds the lease, and who does; null without Redis. */
   readonly lease: JsonObject | null;
+  /** What Redis knows; undefined without it. */
+  readonly shared: SharedState | undefined;
   /** Starts, and returns the sink that the receiver is to use. */
   start(sink: Sink): Sink;
   /** Ends what is being done, and gives the lease back. */
@@ -60,11 +68,18 @@ export async function openOnceOnly(parts: OnceOnlyParts): Promise<OnceOnly> {
   if (config.redisUrl !== undefined) return openLease(parts, config.redisUrl);
   if (config.notify.length > 0) log('notify: no notifications are sent without REDIS_URL');
   if (config.s3 !== undefined) log('TASK_LOGS_S3_BUCKET: nothing is uploaded without REDIS_URL');
-  return { onHeartbeats: () => {}, lists: {}, lease: null, start: (sink) => sink, close: async () => {} };
+  return {
+    onHeartbeats: () => {},
+    lists: {},
+    lease: null,
+    shared: undefined,
+    start: (sink) => sink,
+    close: async () => {},
+  };
 }
 
 async function openLease(parts: OnceOnlyParts, url: string): Promise<OnceOnly> {
-  const { config, logs, books, metrics, trailMetrics, log } = parts;
+  const { config, logs, books, metrics, trailMetrics, forwarding, log } = parts;
   const ioredis = await loadOptional('ioredis', () => import('ioredis'), 'REDIS_URL');
   const link = new RedisLink(ioredis, { url, log });
   const { tenant, prefix } = placeOfLease(config.storeUrl);
@@ -76,6 +91,12 @@ async function openLease(parts: OnceOnlyParts, url: string): Promise<OnceOnly> {
   return {
     onHeartbeats: (taskIds) => board.note(taskIds),
     lists: createNotificationList(outboxes, config.notify),
+    shared: {
+      heartbeatAgeMs: (taskId) => board.ageMs(taskId),
+      // As over files: without a bucket nothing is to be uploaded.
+      uploadOf: async (workflowId) =>
+        config.s3 === undefined ? undefined : readUploadMark({ link, prefix }, workflowId),
+    },
     get lease() {
       const { holder, term, problem } = lease ?? {};
       return {
@@ -87,7 +108,12 @@ async function openLease(parts: OnceOnlyParts, url: string): Promise<OnceOnly> {
     },
     start: (sink) => {
       const resource = resourceOf(config);
-      const records = new LeaseRecords({ sink, resource, source: sourceOf(resource), log });
+      const onStored = (entries: readonly BatchEntry[], rejected: number): void => {
+        books.countRecorded(entries.length);
+        countStored(books, entries.length, rejected);
+        forwarding.add(entries);
+      };
+      const records = new LeaseRecords({ sink, resource, source: sourceOf(resource), onStored, log });
       const work = (term: Term): HeldWork =>
         startHeldWork(term, {
           ...{ config, logs, books, board, records, metrics: trailMetrics, link, prefix, log },

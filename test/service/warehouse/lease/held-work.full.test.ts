@@ -80,7 +80,7 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('the work
     };
     const work = startHeldWork(term, {
       ...{ config, logs, books, board, link, prefix, log: say, directory: 'test' },
-      records: new LeaseRecords({ sink, resource, source: sourceOf(resource), log: say }),
+      records: new LeaseRecords({ sink, resource, source: sourceOf(resource), onStored: () => {}, log: say }),
       outboxes: new RedisOutboxes({ link, prefix }),
       metrics,
       limits: { tickMs: 500, silenceMs: SILENCE_MS },
@@ -146,6 +146,11 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('the work
       expect(await statusIn(store)).not.toBe('abandoned');
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
+    const shared = { heartbeatAgeMs: (id: string) => one.board.ageMs(id), uploadOf: async () => undefined };
+    const reader = warehouseReader({ logs: new VictoriaLogs(store), keepMs: 0, shared });
+    const activity = await reader.activityOf({ task_id: 'task-1', status: 'running' });
+    // The last fact is three times as old.
+    expect(activity?.heartbeat_age_seconds).toBeLessThan(SILENCE_MS / 1_000);
     await until(async () => (await statusIn(store)) === 'abandoned', 'the end');
     // The next attempt is another one.
     await send(one, running(2));
