@@ -5,7 +5,7 @@ import { loadConfig } from '../config/config.ts';
 import { TasktrailError } from '../errors.ts';
 import { ATTEMPT_MAX, attemptIn } from '../model/attempt.ts';
 import { type JsonObject, objectOf } from '../model/json.ts';
-import { createReader } from '../store/read/reader.ts';
+import { openRecords } from './open-records.ts';
 import { pickTask, type TaskSource } from './task-pick.ts';
 import { costText, countText, secondsText, UNKNOWN } from './terminal/amounts.ts';
 import { textOf } from './terminal/cell-text.ts';
@@ -42,8 +42,9 @@ const ROWS: readonly Column[] = [
  * the exit code, which is 0 with and without a difference.
  */
 export async function printDiff(a: string, b: string, flags: DiffFlags): Promise<number> {
-  const { logDir } = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
-  const source = { logDir, reader: createReader(logDir) };
+  const config = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
+  const { place: logDir, reader, names } = await openRecords(config, flags.dir);
+  const source = { logDir, reader, names };
   const { signal } = new AbortController();
   const compared = await compareRuns(source.reader, await sidesOf(source, [a, b], flags), {
     signal,

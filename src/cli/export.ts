@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { loadConfig } from '../config/config.ts';
 import { errnoOf, TasktrailError } from '../errors.ts';
 import { runFile } from '../page/run-file/run-file.ts';
-import { createReader } from '../store/read/reader.ts';
+import { openRecords } from './open-records.ts';
 import { pickTask } from './task-pick.ts';
 import { escapeLine } from './terminal/terminal-text.ts';
 
@@ -18,9 +18,9 @@ export async function exportRun(wanted: string, flags: ExportFlags): Promise<num
       'ERR_INPUT_INVALID',
       'this would print HTML: write it to a file with "> run.html"',
     );
-  const { logDir } = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
-  const reader = createReader(logDir);
-  const taskId = await pickTask({ logDir, reader }, wanted);
+  const config = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
+  const { place: logDir, reader, names } = await openRecords(config, flags.dir);
+  const taskId = await pickTask({ logDir, reader, names }, wanted);
   const text = taskId === undefined ? undefined : await runFile(reader, taskId);
   if (text === undefined)
     throw new TasktrailError(

@@ -9,8 +9,9 @@ import { isMark } from '../model/sender.ts';
 import type { TaskFlow } from '../model/task-reading.ts';
 import { firstOfText } from '../model/text.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
+import type { Reader } from '../serve/reader.ts';
 import { idHash } from '../store/places/line-hash.ts';
-import { createReader } from '../store/read/reader.ts';
+import { openRecords } from './open-records.ts';
 import { pickTask, type TaskSource } from './task-pick.ts';
 import { createLineFormat, type LineFormat } from './terminal/line-format.ts';
 import { paintFor } from './terminal/terminal.ts';
@@ -31,6 +32,10 @@ const POLL_MS = 100;
 /** The types of an agent's output, and those of the two other files. */
 const TYPES: readonly string[] = ['stage', ...OUTPUT_TYPES, 'final'];
 
+interface LogSource {
+  readonly reader: Pick<Reader, 'readDocument' | 'openFlow' | 'followTask'>;
+}
+
 /** The file that a line is from. */
 type Kind = 'stage' | 'output' | 'final';
 
@@ -42,8 +47,10 @@ const KINDS: Readonly<Record<TaskFlow, Kind>> = { 'webhook-flow': 'stage', 'agen
  */
 export async function printLogs(wanted: string | undefined, flags: LogsFlags): Promise<number> {
   const types = readTypes(flags.type);
-  const { logDir, traceUrls } = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
-  const source = { logDir, reader: createReader(logDir) };
+  const config = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
+  const { traceUrls } = config;
+  const { place: logDir, reader, names } = await openRecords(config, flags.dir);
+  const source = { logDir, reader, names };
   const printer = new Printer(types, flags.json === true);
   const taskId = flags.follow === true ? await waitForTask(source, wanted) : await pickTask(source, wanted);
   if (taskId === undefined) throw notFound(source, wanted);
@@ -58,7 +65,7 @@ export async function printLogs(wanted: string | undefined, flags: LogsFlags): P
 
 /** On standard error, so that a pipe gets only the recorded lines. */
 async function printTraceLink(
-  { reader }: TaskSource,
+  { reader }: LogSource,
   taskId: string,
   traceUrls: readonly string[],
 ): Promise<void> {
@@ -101,7 +108,7 @@ async function waitForTask(source: TaskSource, wanted: string | undefined): Prom
   }
 }
 
-async function printStored({ reader }: TaskSource, taskId: string, printer: Printer): Promise<void> {
+async function printStored({ reader }: LogSource, taskId: string, printer: Printer): Promise<void> {
   let skipped = 0;
   for (const name of ['webhook-flow', 'agent-output'] as const) {
     const flow = await reader.openFlow(taskId, name);
@@ -121,7 +128,7 @@ async function printStored({ reader }: TaskSource, taskId: string, printer: Prin
 }
 
 /** The files are read here, with a service and without one: each line is printed when it is stored. */
-async function printGrowing({ reader }: TaskSource, taskId: string, printer: Printer): Promise<void> {
+async function printGrowing({ reader }: LogSource, taskId: string, printer: Printer): Promise<void> {
   const removed = (): TasktrailError =>
     new TasktrailError('ERR_NOT_FOUND', `task ${taskId} was removed while it was followed`);
   const stream = await reader.followTask(taskId, undefined);

@@ -8,7 +8,7 @@ import { openStandardStreams } from '../mcp/message-lines.ts';
 import type { JsonObject } from '../model/json.ts';
 import { findHolder } from '../store/lock.ts';
 import { readVersion } from '../system/version.ts';
-import { searchingReader } from '../trail/search/searching-reader.ts';
+import { openRecords } from './open-records.ts';
 import { say } from './terminal/say.ts';
 
 /**
@@ -17,15 +17,14 @@ import { say } from './terminal/say.ts';
  */
 export async function serveStandardStreams(dir: string | undefined): Promise<number> {
   const config = loadConfig({ flags: { TASK_LOGS_DIR: dir }, recordsOnly: true });
-  const { logDir } = config;
-  const reader = searchingReader(config);
+  const { place, reader, names } = await openRecords(config, dir);
   const version = readVersion();
   // Standard output is the protocol's alone.
   const onError = (error: unknown): void => say(messageOf(error));
   const factory = createServerFactory({
     reader,
     version,
-    readHealth: () => readState(logDir, reader, version),
+    readHealth: () => (names === undefined ? readState : readStoreState)(place, reader, version),
     onError,
   });
   const { transport, input } = openStandardStreams();
@@ -47,4 +46,10 @@ async function readState(logDir: string, reader: McpReader, version: string): Pr
     newest_task: items[0]?.task_id ?? null,
     version,
   };
+}
+
+/** Which services run over it is known to each of them. */
+async function readStoreState(store: string, reader: McpReader, version: string): Promise<JsonObject> {
+  const { items } = await reader.listTasks({ limit: 1 });
+  return { status: 'read without a service', store, newest_task: items[0]?.task_id ?? null, version };
 }

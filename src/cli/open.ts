@@ -7,6 +7,7 @@ import { isPathSafeId } from '../model/ids.ts';
 import { readTrailKey } from '../store/key.ts';
 import { readPageAddress } from '../store/page-address.ts';
 import { createReader } from '../store/read/reader.ts';
+import { refuseInVictoriaLogs } from './open-records.ts';
 import { pickTask } from './task-pick.ts';
 import { say } from './terminal/say.ts';
 import { escapeLine } from './terminal/terminal-text.ts';
@@ -19,6 +20,10 @@ export interface OpenFlags {
 /** Prints the address of the page, or of one run or workflow on it, and opens it where there is a display. */
 export async function openPage(wanted: string | undefined, flags: OpenFlags): Promise<number> {
   const config = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
+  refuseInVictoriaLogs(config, {
+    ...{ dir: flags.dir, command: 'open' },
+    advice: 'open the address of the balancer or of a service, which "tasktrail serve" prints',
+  });
   const base = await addressOf(config);
   const address = base + (wanted === undefined ? '/' : await pathOf(config, wanted));
   process.stdout.write(`${escapeLine(address)}\n`);

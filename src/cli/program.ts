@@ -127,13 +127,18 @@ function addService(program: Command, ends: Ends): void {
       return printConfig(settingsOf(flags), { path: flags.config, json: flags.json === true });
     });
   withSettings(program.command('doctor'))
+    .option('--store <address>', 'as of serve (TASK_LOGS_STORE_URL)')
     .description('check the setup (ports, disk, Redis, ...) and say what to do')
     .option('--json', 'print JSON')
     .action(async (flags: Flags) =>
       ends(
-        await (await import('./doctor.ts')).doctor(settingsOf(flags), flags.config, {
-          json: flags.json === true,
-        }),
+        await (await import('./doctor.ts')).doctor(
+          { ...settingsOf(flags), TASK_LOGS_STORE_URL: flags.store },
+          flags.config,
+          {
+            json: flags.json === true,
+          },
+        ),
       ),
     );
   withConfigFile(program.command('webhook <name>'))

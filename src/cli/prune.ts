@@ -7,6 +7,7 @@ import { Tombstones } from '../store/keep/tombstones.ts';
 import type { DirectoryLock } from '../store/lock.ts';
 import { lockDirectory } from '../trail/holder.ts';
 import { isUploadedBy, uploadsOf } from '../trail/uploads.ts';
+import { refuseInVictoriaLogs } from './open-records.ts';
 import { say } from './terminal/say.ts';
 import { type Column, createTable } from './terminal/table.ts';
 import { createPaint, escapeJson, escapeText } from './terminal/terminal-text.ts';
@@ -41,6 +42,10 @@ export async function prune(
   { dryRun, json }: { readonly dryRun: boolean; readonly json: boolean },
 ): Promise<number> {
   const config = loadConfig({ flags, withoutService: true, ...(configFile !== undefined && { configFile }) });
+  refuseInVictoriaLogs(config, {
+    ...{ dir: flags.TASK_LOGS_DIR, command: 'prune' },
+    advice: 'its retention is -retentionPeriod of VictoriaLogs',
+  });
   const nowMs = Date.now();
   const options = pruneOptions(config, nowMs);
   const report = dryRun ? await plan(options) : await run(config, options);

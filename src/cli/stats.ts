@@ -3,7 +3,7 @@ import { TasktrailError } from '../errors.ts';
 import { type JsonObject, objectOf } from '../model/json.ts';
 import { STATS_GROUPS, type StatsGroup } from '../model/task-reading.ts';
 import { firstOfText } from '../model/text.ts';
-import { searchingReader } from '../trail/search/searching-reader.ts';
+import { openRecords } from './open-records.ts';
 import { readPastTime } from './past-time.ts';
 import { queryOf } from './query-words.ts';
 import { costText, countText, secondsText, UNKNOWN } from './terminal/amounts.ts';
@@ -43,13 +43,14 @@ export async function printStats(words: readonly string[], flags: StatsFlags): P
   const since = flags.since === undefined ? undefined : readPastTime('--since', flags.since, nowMs);
   const until = flags.until === undefined ? undefined : readPastTime('--until', flags.until, nowMs);
   const config = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
-  const stats = await searchingReader(config).countTasks?.({ q: queryOf(words), groupBy, since, until });
+  const { place, reader } = await openRecords(config, flags.dir);
+  const stats = await reader.countTasks?.({ q: queryOf(words), groupBy, since, until });
   const { rows = [], leftOut = 0 } = stats ?? {};
   const out = new TerminalStream(1);
   if (flags.json === true)
     await out.write(rows.map((row) => `${escapeJson(JSON.stringify(row))}\n`).join(''));
   else if (rows.length > 0) await out.write(tableText(groupBy, rows));
-  if (rows.length === 0) say(`no task in ${config.logDir} matches`);
+  if (rows.length === 0) say(`no task in ${place} matches`);
   if (leftOut > 0) say(`${leftOut} more groups, which count least, are not shown`);
   return 0;
 }

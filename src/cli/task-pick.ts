@@ -9,10 +9,12 @@ const NEWEST = new Set(['-', 'latest']);
 /** Ids in the message about an ambiguous beginning: as many as a user compares by eye. */
 const CANDIDATES_MAX = 5;
 
-/** A log directory with its reader. */
+/** A log directory, or what a message calls another store, with its reader. */
 export interface TaskSource {
   readonly logDir: string;
-  readonly reader: LogReader;
+  readonly reader: Pick<LogReader, 'hasTask' | 'listTasks'>;
+  /** Ids of all tasks. Default: the folders of the log directory. */
+  readonly names?: (() => Promise<readonly string[]>) | undefined;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface TaskSource {
  * and `ERR_ID_INVALID` for text that cannot be an id.
  */
 export async function pickTask(source: TaskSource, wanted: string | undefined): Promise<string | undefined> {
-  const { logDir, reader } = source;
+  const { logDir, reader, names = () => taskNames(logDir) } = source;
   const isNewest = wanted === undefined || NEWEST.has(wanted);
   if (wanted !== undefined && isPathSafeId(wanted) && (await reader.hasTask(wanted))) return wanted;
   if (isNewest) {
@@ -30,7 +32,7 @@ export async function pickTask(source: TaskSource, wanted: string | undefined): 
     return typeof id === 'string' ? id : undefined;
   }
   const start = checkId('task id', wanted).toLowerCase();
-  const found = (await taskNames(logDir)).filter((name) => {
+  const found = (await names()).filter((name) => {
     const lower = name.toLowerCase();
     return lower.startsWith(start) || lower.startsWith(`task-${start}`);
   });

@@ -9,7 +9,7 @@ import { firstOfText } from '../model/text.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
 import type { Reader } from '../serve/reader.ts';
 import { mapBounded } from '../system/files/map-bounded.ts';
-import { searchingReader } from '../trail/search/searching-reader.ts';
+import { openRecords } from './open-records.ts';
 import { readPastTime } from './past-time.ts';
 import { queryOf } from './query-words.ts';
 import { activityText } from './terminal/activity-text.ts';
@@ -86,8 +86,8 @@ interface ListedTask {
 export async function printTasks(words: readonly string[], flags: TasksFlags): Promise<number> {
   const query = { ...readQuery(flags, Date.now()), q: queryOf(words) };
   const config = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
-  const { logDir, traceUrls } = config;
-  const reader = searchingReader(config);
+  const { traceUrls } = config;
+  const { place, reader, names } = await openRecords(config, flags.dir);
   const out = new TerminalStream(1);
   let table: Table | undefined;
   let columns = COLUMNS;
@@ -118,21 +118,21 @@ export async function printTasks(words: readonly string[], flags: TasksFlags): P
     if (out.failure !== undefined) break;
   }
   // On standard error: a program that reads the list gets an empty one.
-  if (count === 0) say(await describeEmpty(reader, logDir));
+  if (count === 0) say(await describeEmpty(reader, place, names !== undefined));
   else if (isCut && flags.limit === undefined)
     say(`these are the first ${count}: --all shows all, --limit more`);
   return 0;
 }
 
 /** An empty directory and filters that match nothing need different advice. */
-async function describeEmpty(reader: Reader, logDir: string): Promise<string> {
-  const directory = logDir;
+async function describeEmpty(reader: Reader, place: string, isStore: boolean): Promise<string> {
   const { items } = await reader.listTasks({ limit: 1 });
-  if (items.length > 0) return `no task in ${directory} matches: change or leave out a filter`;
-  const stat = statSync(logDir, { throwIfNoEntry: false });
+  if (items.length > 0) return `no task in ${place} matches: change or leave out a filter`;
+  if (isStore) return `no tasks yet in ${place}: --dir reads a log directory`;
+  const stat = statSync(place, { throwIfNoEntry: false });
   const note =
     stat === undefined ? ' (it does not exist yet)' : stat.isDirectory() ? '' : ' (it is not a directory)';
-  return `no tasks yet in ${directory}${note}: run one (tasktrail run -- <command>), start the service (tasktrail start), or use --dir`;
+  return `no tasks yet in ${place}${note}: run one (tasktrail run -- <command>), start the service (tasktrail start), or use --dir`;
 }
 
 function readQuery(flags: TasksFlags, nowMs: number): TaskQuery {

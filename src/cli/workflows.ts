@@ -11,7 +11,7 @@ import {
   type WorkflowSort,
 } from '../model/workflow.ts';
 import type { Reader } from '../serve/reader.ts';
-import { searchingReader } from '../trail/search/searching-reader.ts';
+import { openRecords } from './open-records.ts';
 import { readPastTime } from './past-time.ts';
 import { ageText, secondsText, UNKNOWN } from './terminal/amounts.ts';
 import { isText, textOf, timeOf } from './terminal/cell-text.ts';
@@ -67,8 +67,8 @@ const NODE_COLUMNS: readonly Column[] = [
 export async function printWorkflows(wanted: string | undefined, flags: WorkflowsFlags): Promise<number> {
   const query = readQuery(flags, Date.now());
   const config = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
-  const { logDir, traceUrls } = config;
-  const reader = searchingReader(config);
+  const { traceUrls } = config;
+  const { place: logDir, reader } = await openRecords(config, flags.dir);
   const out = new TerminalStream(1);
   if (wanted === undefined) await out.write(await listText(reader, query, { logDir, flags }));
   else

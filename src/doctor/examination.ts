@@ -17,6 +17,7 @@ import { checkPorts } from './ports.ts';
 import { checkRedis } from './redis.ts';
 import { allSecretsOf } from './secrets.ts';
 import { checkSettings, type Settings } from './settings.ts';
+import { checkStore } from './store.ts';
 import { checkTraceUrls } from './trace-urls.ts';
 import { checkVersions } from './versions.ts';
 import { checkWebhooks } from './webhooks.ts';
@@ -27,6 +28,8 @@ export interface FiledFinding extends Finding {
 
 interface Check {
   readonly area: Area;
+  /** Whether it is about files: where `TASK_LOGS_STORE_URL` is set there are none. */
+  readonly isOfFiles?: true;
   readonly deadlineMs: number;
   run(subject: Subject): Promise<readonly Finding[]>;
 }
@@ -40,11 +43,12 @@ const NETWORK_MS = 5_000;
 /** The checks run concurrently and are shown in this order. */
 const CHECKS: readonly Check[] = [
   { area: 'settings', deadlineMs: DISK_MS, run: checkChangedFiles },
-  { area: 'directory', deadlineMs: DISK_MS, run: checkLogDirectory },
-  { area: 'directory', deadlineMs: DISK_MS, run: checkDiskSpace },
-  { area: 'directory', deadlineMs: NETWORK_MS, run: checkHolder },
-  { area: 'directory', deadlineMs: DISK_MS, run: checkBacklog },
-  { area: 'directory', deadlineMs: DISK_MS, run: checkKeptJobs },
+  { area: 'directory', isOfFiles: true, deadlineMs: DISK_MS, run: checkLogDirectory },
+  { area: 'directory', isOfFiles: true, deadlineMs: DISK_MS, run: checkDiskSpace },
+  { area: 'directory', isOfFiles: true, deadlineMs: NETWORK_MS, run: checkHolder },
+  { area: 'directory', isOfFiles: true, deadlineMs: DISK_MS, run: checkBacklog },
+  { area: 'directory', isOfFiles: true, deadlineMs: DISK_MS, run: checkKeptJobs },
+  { area: 'store', deadlineMs: NETWORK_MS, run: checkStore },
   { area: 'ports', deadlineMs: NETWORK_MS, run: checkPorts },
   { area: 'endpoint', deadlineMs: NETWORK_MS, run: checkEndpoint },
   { area: 'redis', deadlineMs: NETWORK_MS, run: checkRedis },
@@ -63,7 +67,7 @@ export interface ExaminationOptions extends Settings {
 }
 
 /**
- * Checks the setup and changes nothing: requests over the network are reads, OTLP requests without records, and for Redis a
+ * Checks the setup and changes nothing: requests over the network are reads, requests without records to OTLP and VictoriaLogs, and for Redis a
  * script whose keys are gone when it ends. Takes about
  * five seconds at most, even with unreachable servers. Findings contain no secret of the settings.
  */
@@ -76,7 +80,13 @@ export async function examine(options: ExaminationOptions): Promise<readonly Fil
   maskSecrets(allSecretsOf(env, config));
   const versions = filed('versions', checkVersions({ version, cwd }));
   const found =
-    subject === undefined ? [] : await Promise.all(CHECKS.map((check) => runCheck(check, subject)));
+    subject === undefined
+      ? []
+      : await Promise.all(
+          CHECKS.filter(
+            ({ isOfFiles }) => isOfFiles === undefined || subject.config.storeUrl === undefined,
+          ).map((check) => runCheck(check, subject)),
+        );
   const clocks = subject === undefined ? [] : filed('clock', checkClocks(subject.clocks));
   // The checks run without the invalid settings, so their "not set" would contradict the problem.
   const checked = found.flat().filter(({ level, where }) => level !== 'ok' || !settings.invalid.has(where));

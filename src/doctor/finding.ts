@@ -5,6 +5,7 @@ export type Area =
   | 'versions'
   | 'settings'
   | 'directory'
+  | 'store'
   | 'ports'
   | 'endpoint'
   | 'redis'

@@ -15,6 +15,8 @@ const VERSION_LOW = [6, 2] as const;
 /** Whether the Redis of the queue is reachable, accepts what the queue does, and does not discard jobs. */
 export async function checkRedis({ config }: Subject): Promise<readonly Finding[]> {
   const { redisUrl: url } = config;
+  // That is said for the store.
+  if (url === undefined && config.storeUrl !== undefined) return [];
   if (url === undefined)
     return [ok('REDIS_URL', 'not set: the queue is in memory, which is enough for tasktrail start')];
   const where = `REDIS_URL ${placeOf(url)}`;

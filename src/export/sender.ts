@@ -3,7 +3,6 @@ import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import { suppressTracing } from '@opentelemetry/core';
 import type { Books, Tally } from '../books.ts';
 import { errnoOf, messageOf } from '../errors.ts';
-import type { Journal, QueuedBatch } from '../journal/journal.ts';
 import { emptyTally } from '../journal/journal-books.ts';
 import type { BatchEntry } from '../journal/segment-reader.ts';
 import { parseJson } from '../model/json.ts';
@@ -38,12 +37,34 @@ const NOT_TAKEN: SendResult = { kind: 'refused', status: MALFORMED, reason: 'not
 /** Poll interval of `drain`. */
 const DRAIN_POLL_MS = 5;
 
+/** Records of a queue, in order. */
+export interface SenderBatch {
+  readonly entries: readonly BatchEntry[];
+  /** Where the next one begins in its segment. */
+  readonly next: number;
+  readonly segment: object;
+}
+
+/** Where the records come from: the journal, as a rule. */
+export interface SenderQueue {
+  readonly unwritten: number;
+  /** Increases with each record; `changed` compares it. */
+  readonly version: number;
+  flush(): void;
+  next(destination: string, recordsMax?: number): Promise<SenderBatch | undefined>;
+  settle(destination: string, batch: SenderBatch, tally: Tally): void;
+  done(destination: string, batch: SenderBatch): Promise<void>;
+  changed(version: number, signal: AbortSignal): Promise<void>;
+}
+
+export type SenderBooks = Pick<Books, 'setReason' | 'setNotice' | 'noteRefusal'>;
+
 export interface SenderOptions {
   /** Key of the destination in the journal's cursors. */
   readonly destination: string;
   readonly transport: Transport;
-  readonly journal: Journal;
-  readonly books: Books;
+  readonly journal: SenderQueue;
+  readonly books: SenderBooks;
   /** The signals that go there. Default: all. */
   readonly signals?: ReadonlySet<Signal>;
   /** Records of a batch. Default 512. */
@@ -118,7 +139,7 @@ export class Sender {
     const { journal, destination, books, recordsMax } = this.#options;
     const { signal } = this.#stop;
     const part = `journal ${destination}`;
-    let unsaved: QueuedBatch | undefined;
+    let unsaved: SenderBatch | undefined;
     while (!signal.aborted) {
       try {
         const version = journal.version;
@@ -155,7 +176,7 @@ export class Sender {
    * Stores that a batch is delivered; false when that failed. The next batches are sent all the same: after a restart
    * these records are sent once more, which their ids make harmless.
    */
-  async #save(batch: QueuedBatch): Promise<boolean> {
+  async #save(batch: SenderBatch): Promise<boolean> {
     const { journal, destination, books } = this.#options;
     const part = `journal cursors ${destination}`;
     try {
@@ -171,7 +192,7 @@ export class Sender {
   }
 
   /** False when stopped before the batch was delivered. */
-  async #deliver({ entries }: QueuedBatch): Promise<boolean> {
+  async #deliver({ entries }: SenderBatch): Promise<boolean> {
     const { transport } = this.#options;
     if (transport.take === undefined) return this.#sendAll(partsOf(entries));
     const taken = await this.#repeat(async () => transport.take?.(entries) ?? NOT_TAKEN);

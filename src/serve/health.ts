@@ -7,13 +7,15 @@ import { sendJson } from './json-response.ts';
 import { checkNoQuery } from './query.ts';
 import { createHandler, type HttpHandler, type Methods } from './routes.ts';
 
-/** Reads what `/readyz` says, and `queue` and `disk`, each null where there is none. */
+/** Reads what `/readyz` says, and `queue` and `disk`, each null where there is none, and `store` where several services share one. */
 export type HealthReader = () => Promise<JsonObject>;
 
 export interface ServeHealthOptions {
   readonly books: Books;
   /** Part of both answers when given. */
   readonly version?: string | undefined;
+  /** Part of `/readyz`, with the reasons. It must answer at once. */
+  readonly knownState?: (() => JsonObject) | undefined;
   /** Whether a request may read the reasons, which name files and addresses. Others get the status alone. Default: all may. */
   readonly mayReadReasons?: ((req: IncomingMessage) => boolean) | undefined;
 }
@@ -23,7 +25,7 @@ export interface ServeHealthOptions {
  * reason of each part and the counters of this process. Neither needs a token: probes have none.
  */
 export function serveHealth(options: ServeHealthOptions): HttpHandler {
-  const { books, mayReadReasons = () => true } = options;
+  const { books, knownState, mayReadReasons = () => true } = options;
   const version = options.version === undefined ? {} : { version: options.version };
   return createHandler(
     {
@@ -33,10 +35,8 @@ export function serveHealth(options: ServeHealthOptions): HttpHandler {
       '/readyz': {
         GET: (req, res) => {
           const { status, ...details } = readinessOf(books);
-          sendJson(res, {
-            status: status === 'ready' ? 200 : 503,
-            value: { status, ...(mayReadReasons(req) && details), ...version },
-          });
+          const shown = mayReadReasons(req) ? { ...details, ...knownState?.() } : {};
+          sendJson(res, { status: status === 'ready' ? 200 : 503, value: { status, ...shown, ...version } });
         },
       },
     },

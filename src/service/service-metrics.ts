@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Resource, resourceFromAttributes } from '@opentelemetry/resources';
 import type { IMetricReader } from '@opentelemetry/sdk-metrics';
+import type { Books } from '../books.ts';
 import type { Config } from '../config/config.ts';
 import type { GaugeReading } from '../export/gauge-producer.ts';
 import { createMetricReaders, type MetricReaders } from '../export/metric-readers.ts';
@@ -51,8 +52,13 @@ export class ServiceMetrics {
     this.#holdsLease = isHeld;
   }
 
-  watchTrail({ books, reader, recovered, otlpUrl }: Trail): void {
+  /** The notice of a failed push goes to these books. */
+  attach(books: Books): void {
     this.#notice.attach(books);
+  }
+
+  watchTrail({ books, reader, recovered, otlpUrl }: Trail): void {
+    this.attach(books);
     // Only the holder exports the failed tasks.
     if (otlpUrl !== undefined) void recovered.then(() => this.#metrics?.load(reader));
   }

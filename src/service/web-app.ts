@@ -106,13 +106,15 @@ export interface ReadingParts {
   readMetrics(): Promise<string>;
   /** What `GET /api/health` shows beside the readiness: the queue, the disk. */
   readState?(): Promise<JsonObject>;
+  /** What both show of it that is known without a question. */
+  knownState?(): JsonObject;
   log(line: string): void;
 }
 
 /** The routes of everything that reads, and 404 for all others: REST, health, metrics, MCP and the page. */
 export function mountReading(
   app: Express,
-  { config, reader, books, intake, readMetrics, readState, log }: ReadingParts,
+  { config, reader, books, intake, readMetrics, readState, knownState, log }: ReadingParts,
 ): { closeStreams(): void } {
   const onError = errorLog(log);
   const { apiToken: token, traceUrls, corsOrigins } = config;
@@ -120,7 +122,7 @@ export function mountReading(
   const mayReadReasons = (req: IncomingMessage): boolean =>
     token !== undefined || isOfThisMachine(req, corsOrigins);
   const version = readVersion();
-  app.use(serveHealth({ books, version, mayReadReasons }));
+  app.use(serveHealth({ books, version, knownState, mayReadReasons }));
   // Before the checks: a page may read why it is refused.
   app.use(['/api', '/metrics', MCP_PATH], (req, res, next) => {
     if (!allowOrigin(req, res, { origins: corsOrigins, methods: CORS_METHODS })) next();
@@ -136,10 +138,18 @@ export function mountReading(
   });
   app.use(serveMetrics({ readText: readMetrics, token, onError }));
   const openApi = { version: readVersion(), isService: true };
-  const readHealth = async (): Promise<JsonObject> => ({ ...readinessOf(books), version });
+  const readHealth = async (): Promise<JsonObject> => ({
+    ...readinessOf(books),
+    ...knownState?.(),
+    version,
+  });
   const logs = serveLogs({
     ...{ reader, intake, token, traceUrls, onError, openApi },
-    readHealth: async () => ({ ...(await readHealth()), ...(await readState?.()) }),
+    readHealth: async () => {
+      // Asked first: what it finds may be a reason.
+      const state = await readState?.();
+      return { ...(await readHealth()), ...state };
+    },
   });
   app.use('/api', allowPartialAnswer, logs);
   app.use(serveMcp({ reader, readHealth, token, corsOrigins, version, onError }));

@@ -5,7 +5,7 @@ import {
   HolderTransport,
   type HolderTransportOptions,
 } from '../export/holder-transport.ts';
-import { Sender } from '../export/sender.ts';
+import { Sender, type SenderBooks, type SenderQueue } from '../export/sender.ts';
 import { destinationsOf, endpointsOf, HOLDER } from '../journal/destination.ts';
 import type { Journal } from '../journal/journal.ts';
 import { trailTokenOf } from '../model/trail-token.ts';
@@ -36,14 +36,7 @@ export async function createSenders(
   config: Config,
   { take, ...shared }: SharedParts,
 ): Promise<readonly Sender[]> {
-  const endpoints: Sender[] = [];
-  for (const { key, signals } of endpointsOf(config)) {
-    // OpenTelemetry's packages for exporters: loaded only when there is an endpoint.
-    const { EndpointTransport } = await import('../export/endpoint-transport.ts');
-    const transport = new EndpointTransport({ token: tokenForEndpoints(config) });
-    const more = { destination: key, signals, transport, retryMaxMs: ENDPOINT_RETRY_MAX_MS };
-    endpoints.push(new Sender({ ...shared, ...more }));
-  }
+  const endpoints = await createEndpointSenders(config, shared);
   if (!destinationsOf(config).includes(HOLDER)) return endpoints;
   const transport = new HolderTransport({
     locate: () => locateHolder(config),
@@ -61,6 +54,22 @@ export async function createSenders(
     }),
     ...endpoints,
   ];
+}
+
+/** Those of `OTEL_EXPORTER_OTLP_ENDPOINT` and its kin. */
+export async function createEndpointSenders(
+  config: Config,
+  shared: { readonly journal: SenderQueue; readonly books: SenderBooks },
+): Promise<readonly Sender[]> {
+  const endpoints: Sender[] = [];
+  for (const { key, signals } of endpointsOf(config)) {
+    // OpenTelemetry's packages for exporters: loaded only when there is an endpoint.
+    const { EndpointTransport } = await import('../export/endpoint-transport.ts');
+    const transport = new EndpointTransport({ token: tokenForEndpoints(config) });
+    const more = { destination: key, signals, transport, retryMaxMs: ENDPOINT_RETRY_MAX_MS };
+    endpoints.push(new Sender({ ...shared, ...more }));
+  }
+  return endpoints;
 }
 
 async function locateHolder({ logDir, key }: Config): Promise<HolderAddress | undefined> {

@@ -47,6 +47,7 @@ export class VictoriaLogs {
   readonly #isPartial: boolean;
   readonly #mayFlush: boolean;
   #flushAtMs = 0;
+  #aheadMs: number | null = null;
 
   /** `address`: as `StoreAddress`. */
   constructor(address: string, options: VictoriaLogsOptions = {}) {
@@ -59,6 +60,11 @@ export class VictoriaLogs {
     this.#insertMs = insertMs;
     this.#silenceMs = silenceMs;
     this.#isPartial = isPartial;
+  }
+
+  /** Milliseconds by which our clock is ahead of that of the last answer; null before there was one. */
+  get aheadMs(): number | null {
+    return this.#aheadMs;
   }
 
   /** Resolves when VictoriaLogs answers and understands a query. Throws `ERR_STORE_UNAVAILABLE`. */
@@ -126,6 +132,17 @@ export class VictoriaLogs {
     }
   }
 
+  /** Its own metrics, in the text format of Prometheus. Undefined where what stands in front of it does not lead there. */
+  async metrics(): Promise<string | undefined> {
+    try {
+      const signal = AbortSignal.timeout(this.#insertMs);
+      return await (await this.#fetch(this.#at('metrics'), { headers: this.#headers, signal })).text();
+    } catch {
+      // ERR_STORE_UNAVAILABLE: what is away says so at the next request.
+      return undefined;
+    }
+  }
+
   async rows(query: string): Promise<readonly Row[]> {
     const rows: Row[] = [];
     for await (const row of this.query(query)) rows.push(row);
@@ -173,6 +190,8 @@ export class VictoriaLogs {
     } catch (error) {
       throw this.#unavailable(reasonOf(error), error);
     }
+    const dateMs = Date.parse(response.headers.get('date') ?? '');
+    if (!Number.isNaN(dateMs)) this.#aheadMs = Date.now() - dateMs;
     if (response.status === 200) return response;
     const text = await textOf(response);
     const reason = `it answers ${response.status}${text === '' ? '' : `: ${text}`}`;

@@ -10,6 +10,7 @@ import { findHolder } from '../../store/lock.ts';
 import { createReader } from '../../store/read/reader.ts';
 import { lockDirectory } from '../../trail/holder.ts';
 import { resourceOf, sourceOf } from '../../trail/resource.ts';
+import { refuseInVictoriaLogs } from '../open-records.ts';
 import { pickTask } from '../task-pick.ts';
 import { say } from '../terminal/say.ts';
 import { escapeJson, escapeLine } from '../terminal/terminal-text.ts';
@@ -47,6 +48,10 @@ export async function rebuild(wanted: string | undefined, flags: RebuildFlags): 
     flags: { TASK_LOGS_DIR: flags.dir },
     ...(needsBucket ? { withoutService: true } : { recordsOnly: true }),
     ...(configFile !== undefined && { configFile }),
+  });
+  refuseInVictoriaLogs(config, {
+    ...{ dir: flags.dir, command: 'rebuild' },
+    advice: 'documents are made of its rows at each request',
   });
   if (wanted !== undefined && sources.length > 0)
     throw new TasktrailError(

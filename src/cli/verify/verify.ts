@@ -6,6 +6,7 @@ import { type Finding, findingJson, findingText, isNote } from '../../store/keep
 import { type Verified, type VerifyOptions, verifyDirectory } from '../../store/keep/verify/verify.ts';
 import { findHolder } from '../../store/lock.ts';
 import { createReader, type LogReader } from '../../store/read/reader.ts';
+import { refuseInVictoriaLogs } from '../open-records.ts';
 import { readPastTime } from '../past-time.ts';
 import { pickTask } from '../task-pick.ts';
 import { TerminalStream } from '../terminal/terminal-stream.ts';
@@ -33,6 +34,10 @@ export async function verify(wanted: string | undefined, flags: VerifyFlags): Pr
     flags: { TASK_LOGS_DIR: flags.dir },
     ...(flags.s3 === true ? { withoutService: true } : { recordsOnly: true }),
     ...(configFile !== undefined && { configFile }),
+  });
+  refuseInVictoriaLogs(config, {
+    ...{ dir: flags.dir, command: 'verify' },
+    advice: 'it checks its rows itself, and "tasktrail import --check" compares them with a log directory',
   });
   const { logDir, workflowDir } = config;
   if (!existsSync(logDir))

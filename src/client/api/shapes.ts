@@ -160,6 +160,7 @@ type HealthReport = {
   readonly reasons?: Readonly<Record<string, string>>;
   readonly notices?: Readonly<Record<string, string>>;
   readonly books?: Books;
+  readonly store?: StoreState;
   readonly version?: string;
   readonly queue: {
     readonly name: string;
@@ -261,6 +262,7 @@ type Readiness = {
   readonly reasons?: Readonly<Record<string, string>>;
   readonly notices?: Readonly<Record<string, string>>;
   readonly books?: Books;
+  readonly store?: StoreState;
   readonly version?: string;
 };
 
@@ -337,6 +339,29 @@ type StatsRow = {
     readonly total: number;
   } | null;
   readonly calls?: number;
+};
+
+type StoreState = {
+  readonly system: string;
+  readonly address: string;
+  readonly tenant: string;
+  readonly problem: string | null;
+  readonly version: string | null;
+  readonly free_bytes: number | null;
+  readonly is_read_only: boolean | null;
+  readonly waiting: number;
+  readonly index: {
+    readonly is_complete: boolean;
+    readonly tasks: number;
+    readonly waiting: number;
+    readonly problem: string | null;
+  } | null;
+  readonly lease: {
+    readonly is_held: boolean;
+    readonly holder: string | null;
+    readonly since: string | null;
+    readonly problem: string | null;
+  } | null;
 };
 
 type StreamReset = {
@@ -667,6 +692,7 @@ export type {
   StageLine,
   Stats,
   StatsRow,
+  StoreState,
   StreamReset,
   Task,
   TaskAccepted,

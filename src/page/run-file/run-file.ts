@@ -62,7 +62,7 @@ async function* piecesOf(reader: RunReader, parts: RunParts): AsyncGenerator<Mar
   if (output === undefined) yield html`<p class="soft">The agent has printed nothing.</p>`;
   yield* withFlow(output, transcriptOf);
   yield resultOf(parts.result);
-  yield manifestOf(parts.manifest);
+  yield manifestOf(parts);
   yield html`</main></body></html>\n`;
 }
 
@@ -136,7 +136,10 @@ function resultOf(result: JsonObject | undefined): Markup {
 }
 
 /** Who has the directory of the task can compare: `sha256sum manifest.json`, and each file with its row. */
-function manifestOf(manifest: string | undefined): Markup {
+function manifestOf({ manifest, metadata }: RunParts): Markup {
+  // Of a store without files.
+  if (manifest === undefined && metadata.settled === true)
+    return html`<h2>Check</h2><p class="soft">There is no manifest: this run was read from VictoriaLogs.</p>`;
   if (manifest === undefined)
     return html`<h2>Check</h2><p class="soft">The task has not settled: its files have no manifest yet.</p>`;
   const files = Object.entries(objectOf(parseObject(manifest)?.files)).map(([name, value]) => {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, shape, text, textOrNull } from './shape.ts';
+import { count, shape, text, textOrNull, timeOrNull } from './shape.ts';
 
 /** RFC 9457. */
 export const problem: z.ZodType = shape(
@@ -46,11 +46,38 @@ const books = shape(
   }),
 );
 
+/** Of a service without a log directory. */
+const storeState = shape(
+  'StoreState',
+  z.object({
+    system: text(),
+    address: text(),
+    tenant: text(),
+    problem: textOrNull(),
+    version: textOrNull(),
+    free_bytes: count().nullable(),
+    is_read_only: z.boolean().nullable(),
+    waiting: count().meta({ description: 'records of this process that wait in memory' }),
+    index: z
+      .object({ is_complete: z.boolean(), tasks: count(), waiting: count(), problem: textOrNull() })
+      .nullable(),
+    lease: z
+      .object({
+        is_held: z.boolean().meta({ description: 'by this service' }),
+        holder: textOrNull(),
+        since: timeOrNull(),
+        problem: textOrNull(),
+      })
+      .nullable(),
+  }),
+);
+
 const readinessFields = {
   status: z.enum(['ready', 'not_ready']),
   reasons: texts().optional(),
   notices: texts().optional(),
   books: books.optional(),
+  store: storeState.optional(),
   version: version(),
 };
 

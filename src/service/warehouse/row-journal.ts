@@ -8,6 +8,7 @@ import type { BatchEntry } from '../../journal/segment-reader.ts';
 import type { Sink } from '../../receive/sink.ts';
 import type { Recorder } from '../../record/recorder.ts';
 import { storeEntries } from '../../trail/thread/own-store.ts';
+import type { Forwarding } from './forwarding.ts';
 
 /** The destination of the records in the books. */
 export const STORE = 'store';
@@ -26,6 +27,8 @@ const RETRY_MAX_MS = 5_000;
 export interface RowJournalOptions {
   readonly sink: Sink;
   readonly books: Books;
+  /** Where stored records go on to. */
+  readonly forwarding?: Pick<Forwarding, 'destinations' | 'add'>;
 }
 
 interface Waiter {
@@ -55,7 +58,10 @@ export class RowJournal implements JournalWriter, Pick<Recorder, 'flush' | 'sync
 
   constructor(options: RowJournalOptions) {
     this.#options = options;
-    options.books.setDestinations([STORE]);
+  }
+
+  get #destinations(): readonly string[] {
+    return [STORE, ...(this.#options.forwarding?.destinations ?? [])];
   }
 
   append(source: TelemetrySource, { kind, json }: JournalEntry): void {
@@ -70,7 +76,7 @@ export class RowJournal implements JournalWriter, Pick<Recorder, 'flush' | 'sync
     const isFull =
       this.#waiting.length >= WAITING_MAX || this.#waitingChars + json.length > WAITING_CHARS_MAX;
     if (isFull || this.#isClosed) {
-      books.countUnwritten([STORE], this.#isClosed ? 'journal_closed' : 'journal_full', 1);
+      books.countUnwritten(this.#destinations, this.#isClosed ? 'journal_closed' : 'journal_full', 1);
       return;
     }
     this.#waiting.push(entry);
@@ -107,7 +113,7 @@ export class RowJournal implements JournalWriter, Pick<Recorder, 'flush' | 'sync
     const result = await storeEntries(this.#options.sink, entries);
     if (result.kind === 'retry') throw unavailable(result.reason);
     this.#options.books.countRecorded(entries.length);
-    this.#count(result, entries.length);
+    this.#count(result, entries);
   }
 
   /** Stores what waits, within the deadline. What is left then is lost. */
@@ -122,7 +128,7 @@ export class RowJournal implements JournalWriter, Pick<Recorder, 'flush' | 'sync
     this.#endPause?.();
     this.#fail(unavailable('the service is shutting down'));
     if (this.#waiting.length > 0)
-      this.#options.books.countUnwritten([STORE], 'journal_closed', this.#waiting.length);
+      this.#options.books.countUnwritten(this.#destinations, 'journal_closed', this.#waiting.length);
   }
 
   async #send(): Promise<void> {
@@ -141,7 +147,7 @@ export class RowJournal implements JournalWriter, Pick<Recorder, 'flush' | 'sync
       this.#waiting.splice(0, batch.length);
       this.#waitingChars -= batch.reduce((sum, { json }) => sum + json.length, 0);
       this.#done += batch.length;
-      this.#count(result, batch.length);
+      this.#count(result, batch);
       for (const waiter of this.#waiters) {
         if (waiter.upTo > this.#done) continue;
         this.#waiters.delete(waiter);
@@ -167,12 +173,18 @@ export class RowJournal implements JournalWriter, Pick<Recorder, 'flush' | 'sync
     this.#endPause = undefined;
   }
 
-  #count(result: SendResult, count: number): void {
-    const { books } = this.#options;
-    const rejected = result.kind === 'accepted' ? result.rejected : count;
-    if (count > rejected) books.countDelivered(STORE, count - rejected);
-    if (rejected > 0) books.countLost(STORE, 'rejected', rejected);
+  #count(result: SendResult, entries: readonly BatchEntry[]): void {
+    const { books, forwarding } = this.#options;
+    const rejected = result.kind === 'accepted' ? result.rejected : entries.length;
+    countStored(books, entries.length, rejected);
+    forwarding?.add(entries);
   }
+}
+
+/** Of records of this process. */
+export function countStored(books: Books, count: number, rejected: number): void {
+  if (count > rejected) books.countDelivered(STORE, count - rejected);
+  if (rejected > 0) books.countLost(STORE, 'rejected', rejected);
 }
 
 function unavailable(reason: string): TasktrailError {

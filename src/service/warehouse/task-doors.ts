@@ -5,6 +5,7 @@ import type { Config } from '../../config/config.ts';
 import { TasktrailError } from '../../errors.ts';
 import { OtelRecorder } from '../../export/otel-recorder.ts';
 import type { DeliveryQuery } from '../../model/delivery.ts';
+import type { DeliveryLine } from '../../model/documents.ts';
 import type { JsonObject } from '../../model/json.ts';
 import { setRecorder } from '../../record/recorder.ts';
 import type { Intake } from '../../serve/intake.ts';
@@ -26,6 +27,7 @@ import { createWebhooks } from '../webhooks/create-webhooks.ts';
 import { createWebhookClaims } from '../webhooks/webhook-claims.ts';
 import { checkWebhooks } from '../webhooks/webhook-senders.ts';
 import type { OnceOnly } from './lease/once-only.ts';
+import type { Forwarding } from './forwarding.ts';
 import { RowJournal } from './row-journal.ts';
 
 /**
@@ -59,6 +61,9 @@ export interface TaskDoorsParts {
   readonly reader: Reader;
   readonly metrics: ServiceMetrics;
   readonly once: Pick<OnceOnly, 'starting' | 'setQueue'>;
+  readonly forwarding: Forwarding;
+  /** As that of `RowSink`. */
+  onDelivery(line: DeliveryLine): void;
   log(line: string): void;
 }
 
@@ -105,9 +110,12 @@ export async function openTaskDoors(parts: TaskDoorsParts): Promise<TaskDoors> {
 }
 
 /** The records of this process, as those of the trail. */
-function startRecording({ config, storeUrl, books, log }: TaskDoorsParts): { close(): Promise<void> } {
+function startRecording({ config, storeUrl, books, forwarding, onDelivery, log }: TaskDoorsParts): {
+  close(): Promise<void>;
+} {
   const logs = new VictoriaLogs(storeUrl, { insertMs: STORE_MS });
-  const journal = new RowJournal({ sink: new RowSink({ logs, books, log }), books });
+  const sink = new RowSink({ logs, books, onDelivery, log });
+  const journal = new RowJournal({ sink, books, forwarding });
   const recorder = new OtelRecorder({ resource: resourceOf(config), journal });
   recorder.install();
   setRecorder(recorder);

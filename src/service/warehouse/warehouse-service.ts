@@ -17,12 +17,19 @@ import { ReasonLines } from '../reason-lines.ts';
 import { ServiceMetrics } from '../service-metrics.ts';
 import { startTelemetry } from '../telemetry.ts';
 import { type CreateExpress, loadExpress, mountReading } from '../web-app.ts';
-import { openOnceOnly } from './lease/once-only.ts';
+import { openForwarding } from './forwarding.ts';
+import { countDeliveries } from './lease/counted-ends.ts';
+import { openOnceOnly, placeOfLease } from './lease/once-only.ts';
+import { STORE } from './row-journal.ts';
+import { StoreWatch } from './store-watch.ts';
 import { openTaskDoors, type TaskDoors } from './task-doors.ts';
 
 /** Milliseconds for requests in flight at shutdown: of REST, then of the receiver. */
 const HTTP_DEADLINE_MS = 1_000;
 const RECEIVER_DEADLINE_MS = 4_000;
+
+/** Milliseconds for what waits for an endpoint. */
+const FORWARD_DEADLINE_MS = 2_000;
 
 /** Receiver, REST and page over a VictoriaLogs. Holds no directory: any number may share one VictoriaLogs. */
 export interface WarehouseService {
@@ -62,26 +69,44 @@ export async function startWarehouseService(
   const telemetry = startTelemetry(metrics);
   const closers: (() => Promise<void>)[] = [() => telemetry.shutdown()];
   try {
-    metrics.startTrail().watchProcess(books);
+    const trailMetrics = metrics.startTrail();
+    trailMetrics.watchProcess(books);
+    metrics.attach(books);
     const reasonLines = new ReasonLines({ books, log });
     closers.unshift(async () => reasonLines.close());
-    const once = await openOnceOnly({ config: { ...config, storeUrl }, logs, books, metrics, log });
+    const forwarding = await openForwarding(config, books);
+    closers.unshift(() => forwarding.close(FORWARD_DEADLINE_MS));
+    books.setDestinations([STORE, ...forwarding.destinations]);
+    const once = await openOnceOnly({
+      ...{ config: { ...config, storeUrl }, logs, books, metrics, trailMetrics, forwarding, log },
+    });
     closers.unshift(() => once.close());
-    const sink = once.start(new RowSink({ logs, books, log, onHeartbeats: once.onHeartbeats }));
+    const onDelivery = countDeliveries(trailMetrics);
+    const sink = once.start(new RowSink({ logs, books, log, onDelivery, onHeartbeats: once.onHeartbeats }));
     const receiver = await openReceiver(config, sink);
     closers.unshift(() => receiver.close(RECEIVER_DEADLINE_MS));
     const index = await openWarehouseIndex(storeUrl, { books });
     closers.unshift(() => index.close());
-    const whole = warehouseReader({ logs, index });
-    const doors = await openTaskDoors({ config, storeUrl, books, reader: whole, metrics, once, log });
+    const whole = warehouseReader({ logs, index, shared: once.shared });
+    const doors = await openTaskDoors({
+      ...{ config, storeUrl, books, reader: whole, metrics, once, forwarding, onDelivery, log },
+    });
     closers.unshift(() => doors.close());
     const reader = partialReader({
       whole,
-      openPartial: () => warehouseReader({ logs: new VictoriaLogs(storeUrl, { isPartial: true }) }),
+      openPartial: () =>
+        warehouseReader({
+          logs: new VictoriaLogs(storeUrl, { isPartial: true }),
+          shared: once.shared,
+        }),
       onPart: (problem) => books.setNotice('store', problem),
     });
+    const { tenant } = placeOfLease(storeUrl);
+    const watch = new StoreWatch({ storeUrl, tenant, books, index, once });
+    closers.unshift(() => watch.close());
+    watch.start();
     const { server, closeStreams } = await openHttp({
-      ...{ config, createExpress, doors, books, metrics, log },
+      ...{ config, createExpress, doors, books, metrics, watch, log },
       reader: { ...reader, ...once.lists },
     });
     closers.unshift(async () => {
@@ -130,6 +155,7 @@ interface HttpParts {
   readonly doors: TaskDoors;
   readonly books: Books;
   readonly metrics: ServiceMetrics;
+  readonly watch: StoreWatch;
   log(line: string): void;
 }
 
@@ -140,6 +166,7 @@ async function openHttp({
   doors,
   books,
   metrics,
+  watch,
   log,
 }: HttpParts): Promise<{ readonly server: HttpService; closeStreams(): void }> {
   const app = createExpress();
@@ -147,7 +174,12 @@ async function openHttp({
   app.use('/webhooks', doors.webhooks);
   const { intake, readState } = doors;
   const { closeStreams } = mountReading(app, {
-    ...{ config, books, reader, intake, readState, log },
+    ...{ config, books, reader, intake, log },
+    readState: async () => {
+      const [state, store] = await Promise.all([readState(), watch.read()]);
+      return { ...state, store };
+    },
+    knownState: () => ({ store: watch.known() }),
     readMetrics: () => metrics.readText(),
   });
   return { server: await listen(app, config), closeStreams };

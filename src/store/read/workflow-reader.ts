@@ -50,7 +50,14 @@ export async function readUpload(
 ): Promise<UploadState | undefined> {
   const uploaded = await readStoredObject(fileOf(place, 'uploaded'));
   if (uploaded === undefined && !isExpected) return undefined;
-  const document = await readStoredObject(fileOf(place, 'document'));
+  return uploadStateOf(uploaded, await readStoredObject(fileOf(place, 'document')));
+}
+
+/** What the mark of an upload says of a document. Undefined without both. */
+export function uploadStateOf(
+  uploaded: JsonObject | undefined,
+  document: { readonly revision?: unknown } | undefined,
+): UploadState | undefined {
   if (uploaded === undefined && document === undefined) return undefined;
   const { bucket, key, revision, verified_at: at } = uploaded ?? {};
   const isUploaded = typeof bucket === 'string' && typeof key === 'string';

@@ -65,6 +65,12 @@ export class FailedTasks {
     }
   }
 
+  /** Those of another process, in place of its own. */
+  takeOver(points: readonly GaugePoint[]): void {
+    this.#points.clear();
+    for (const point of points) this.#points.set(String(point.attributes[ATTR.taskId]), point);
+  }
+
   reading(): GaugeReading {
     return {
       name: 'tasktrail.task.failed',

@@ -1,6 +1,6 @@
 import { type Counter, type Meter, metrics, type ObservableCallback } from '@opentelemetry/api';
 import type { Books } from '../../books.ts';
-import type { GaugeReading } from '../../export/gauge-producer.ts';
+import type { GaugePoint, GaugeReading } from '../../export/gauge-producer.ts';
 import { ATTR } from '../../model/attributes.ts';
 import { DELIVERY_OUTCOMES, type DeliveryLine } from '../../model/documents.ts';
 import { objectOf } from '../../model/json.ts';
@@ -24,6 +24,13 @@ const WAITING_MAX = 10_000;
 
 /** Undefined when the store does not answer now. */
 export type OpenTasksReader = () => Promise<OpenTasks | undefined>;
+
+/** Gauges that a process cannot find in the store without reading all of it. Plain data. */
+export interface SharedGauges {
+  readonly failed: readonly GaugePoint[];
+  /** Approvals by workflow. */
+  readonly approvals: readonly (readonly [string, number])[];
+}
 
 type CounterName = keyof typeof COUNTERS;
 
@@ -66,6 +73,8 @@ export class TrailMetrics implements StoreObserver {
   readonly #closers: (() => void)[] = [];
   #books: Books | undefined;
   #readOpenTasks: OpenTasksReader | undefined;
+  /** Whether the gauges of the store are those of another process. */
+  #isShared = false;
 
   constructor() {
     this.#meter = metrics.getMeter('tasktrail');
@@ -100,6 +109,7 @@ export class TrailMetrics implements StoreObserver {
       result.observe(tasks.waitingInput, { [STATUS]: 'waiting_input' });
     });
     this.#observe('tasktrail.approvals.waiting', '{approval}', 'Pending approvals', (result) => {
+      if (this.#isShared) return;
       let sum = 0;
       for (const count of this.#waiting.values()) sum += count;
       result.observe(sum);
@@ -113,10 +123,28 @@ export class TrailMetrics implements StoreObserver {
   async readGauges(): Promise<readonly GaugeReading[]> {
     const gauges: GaugeReading[] = [];
     if (this.#books !== undefined) gauges.push(unreadyParts(this.#books, this.#labels));
-    if (this.#readOpenTasks === undefined) return gauges;
+    if (this.#readOpenTasks === undefined || this.#isShared) return gauges;
     const newest = (await this.#readOpenTasks())?.newest;
     if (newest !== undefined) gauges.push(runningTasks(newest, this.#labels));
     return [...gauges, this.#failed.reading()];
+  }
+
+  /** Of several processes that share a store, one has its gauges: those of the one before it. */
+  takeOver({ failed = [], approvals = [] }: Partial<SharedGauges>): void {
+    this.#failed.takeOver(failed);
+    this.#waiting.clear();
+    for (const [id, count] of approvals) this.approvalsWait(id, count);
+    this.#isShared = false;
+  }
+
+  /** Another process has the gauges of the store now. Counters keep their values: their sums are those of all processes. */
+  handOver(): void {
+    this.#isShared = true;
+  }
+
+  /** For the process that takes them over. */
+  get shared(): SharedGauges {
+    return { failed: this.#failed.reading().points, approvals: [...this.#waiting] };
   }
 
   /** Stops to observe; counters keep their values. */

@@ -74,9 +74,15 @@ export class IndexThread {
   #isOff = false;
   /** Whether it is still being made, or compared with the files. */
   #isBusy = false;
+  #state: IndexState | undefined;
 
   constructor(options: IndexThreadOptions) {
     this.#options = options;
+  }
+
+  /** Undefined while no thread has it: no query has needed it for a while. */
+  get state(): IndexState | undefined {
+    return this.#channel === undefined ? undefined : this.#state;
   }
 
   /** This task was written, or removed. */
@@ -196,6 +202,7 @@ export class IndexThread {
     });
     this.#worker = worker;
     this.#channel = channel;
+    this.#state = undefined;
   }
 
   #endIdle(): void {
@@ -235,9 +242,13 @@ export class IndexThread {
     this.#markLeft();
     if (this.#isOff) return;
     void worker?.terminate();
-    this.#options.books.setNotice(PART, `is started again, lists come from the files meanwhile: ${reason}`);
+    this.#options.books.setNotice(PART, `is started again, ${this.#instead} meanwhile: ${reason}`);
     this.#startTimer = setTimeout(() => this.#start(), this.#pauseMs).unref();
     this.#pauseMs = Math.min(2 * this.#pauseMs, RESTART_MAX_MS);
+  }
+
+  get #instead(): string {
+    return `lists come from ${this.#options.storeUrl === undefined ? 'the files' : 'VictoriaLogs'}`;
   }
 
   /** It has ended without a word: other processes must not take the index for one that is kept. */
@@ -249,16 +260,17 @@ export class IndexThread {
   #switchOff(reason: string): void {
     this.#isOff = true;
     void this.#end();
-    this.#options.books.setNotice(PART, `there is none, lists come from the files: ${reason}`);
+    this.#options.books.setNotice(PART, `there is none, ${this.#instead}: ${reason}`);
   }
 
-  #show({ isComplete, waiting, indexed, problem }: IndexState): void {
+  #show(state: IndexState): void {
+    const { isComplete, waiting, indexed, problem } = state;
     const { books } = this.#options;
+    this.#state = state;
     this.#isBusy = !isComplete && problem === undefined;
     if (problem !== undefined) books.setNotice(PART, `is not written at the moment: ${problem}`);
     else if (isComplete) books.setNotice(PART, undefined);
-    else
-      books.setNotice(PART, `is being made: ${indexed} tasks, ${waiting} to go; lists come from the files`);
+    else books.setNotice(PART, `is being made: ${indexed} tasks, ${waiting} to go; ${this.#instead}`);
     if (isComplete) this.#pauseMs = RESTART_MIN_MS;
   }
 }

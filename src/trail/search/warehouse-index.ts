@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { IndexState } from '../../search/index/index-state.ts';
 import { identityOf, isProcessAlive } from '../../system/process-identity.ts';
 import { IndexThread, type IndexThreadOptions } from './index-thread.ts';
 import type { AskedIndex } from './searching-reader.ts';
@@ -9,6 +10,8 @@ const PREFIX = 'tasktrail-index-';
 
 /** An index of the tasks of a VictoriaLogs. */
 export interface WarehouseIndex extends AskedIndex {
+  /** Undefined while no query needs it. */
+  readonly state: IndexState | undefined;
   close(): Promise<void>;
 }
 
@@ -24,6 +27,9 @@ export async function openWarehouseIndex(
   const logDir = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`));
   const thread = new IndexThread({ config: { logDir, fileMode: 'private' }, storeUrl, ...options });
   return {
+    get state() {
+      return thread.state;
+    },
     list: (request) => thread.list(request),
     facets: (request) => thread.facets(request),
     stats: (request) => thread.stats(request),

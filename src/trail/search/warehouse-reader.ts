@@ -12,6 +12,7 @@ import { createRowStreams } from '../../warehouse/follow/row-streams.ts';
 import { RecordRows } from '../../warehouse/read/record-rows.ts';
 import { createRowReader } from '../../warehouse/read/row-reader.ts';
 import { RowVersions } from '../../warehouse/read/row-versions.ts';
+import type { SharedState } from '../../warehouse/read/shared-state.ts';
 import { TaskCatalog } from '../../warehouse/read/task-catalog.ts';
 import { createTaskRows } from '../../warehouse/read/task-rows.ts';
 import { TaskViews } from '../../warehouse/read/task-view.ts';
@@ -27,6 +28,7 @@ export interface WarehouseReaderOptions {
   readonly keepMs?: number;
   /** Without it searches read the tasks that they look at. */
   readonly index?: AskedIndex | undefined;
+  readonly shared?: SharedState | undefined;
 }
 
 /** Tasks of a page that are read at the same time: they share their queries. */
@@ -38,11 +40,12 @@ export function warehouseReader({
   now = Date.now,
   keepMs,
   index,
+  shared,
 }: WarehouseReaderOptions): CountingReader {
   const views = new TaskViews(logs, now, keepMs);
-  const workflows = new WorkflowCatalog(logs, now);
+  const workflows = new WorkflowCatalog(logs, now, shared);
   const catalog = new TaskCatalog(logs, views);
-  const files = createTaskRows({ logs, views, catalog, workflows });
+  const files = createTaskRows({ logs, views, catalog, workflows, shared });
   const activityOf = createTaskActivity(files, now);
   const listTasks = createTaskLists({
     ...{ files, now, reads: READS },

@@ -5,6 +5,7 @@ import { type Approval, waitOf } from '../../project/activity/waiting-approval.t
 import type { VictoriaLogs } from '../client.ts';
 import { rowsOfUnit } from '../logsql.ts';
 import { FlowView } from './flow-view.ts';
+import type { SharedState } from './shared-state.ts';
 import type { CatalogFilter, CatalogItem, TaskCatalog } from './task-catalog.ts';
 import type { TaskViews } from './task-view.ts';
 import type { WorkflowCatalog } from './workflow-catalog.ts';
@@ -21,6 +22,8 @@ export interface TaskRowsOptions {
   readonly views: TaskViews;
   readonly catalog: TaskCatalog;
   readonly workflows: WorkflowCatalog;
+  /** Without it each fact is a sign of life, and nothing else. */
+  readonly shared?: Pick<SharedState, 'heartbeatAgeMs'> | undefined;
 }
 
 /** What the search reads of the tasks of a VictoriaLogs: each query is answered by their lines, as by files without an index. */
@@ -42,7 +45,7 @@ export interface TaskRows {
   >;
 }
 
-export function createTaskRows({ logs, views, catalog, workflows }: TaskRowsOptions): TaskRows {
+export function createTaskRows({ logs, views, catalog, workflows, shared }: TaskRowsOptions): TaskRows {
   const approvalIn = async (ids: JsonValue | undefined): Promise<Approval | undefined> => {
     if (!Array.isArray(ids)) return undefined;
     for (const id of ids.filter((one) => typeof one === 'string').slice(-WORKFLOWS_MAX)) {
@@ -70,7 +73,13 @@ export function createTaskRows({ logs, views, catalog, workflows }: TaskRowsOpti
       if (typeof id !== 'string' || !isRunning(metadata)) return undefined;
       const wait =
         (await approvalIn(ids)) ?? (status === 'waiting_input' ? await readWait(views, id) : undefined);
-      const [heardMs, lines] = await Promise.all([lastFactMs(logs, id), readTail(logs, id)]);
+      const [factMs = 0, ageMs = nowMs, lines] = await Promise.all([
+        lastFactMs(logs, id),
+        shared?.heartbeatAgeMs(id),
+        readTail(logs, id),
+      ]);
+      // Whatever is later.
+      const heardMs = Math.max(factMs, nowMs - ageMs) || undefined;
       return runningActivity({ metadata, nowMs, heardMs, lines, wait });
     },
     workflow: async (workflowId) => {
@@ -84,7 +93,7 @@ async function readWait(views: TaskViews, taskId: string): Promise<Approval> {
   return saidWait((await views.read(taskId))?.facts ?? []);
 }
 
-/** Heartbeats are not stored: each fact is a sign of life. */
+/** Heartbeats are not stored: each fact is a sign of life, too. */
 async function lastFactMs(logs: VictoriaLogs, taskId: string): Promise<number | undefined> {
   const [row] = await logs.rows(`${rowsOfUnit(['fact'], taskId)} | stats max(_time) latest`);
   const ms = Date.parse(row?.latest ?? '');

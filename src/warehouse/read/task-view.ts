@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
+import type { Metadata } from '../../model/documents.ts';
 import { EVENT } from '../../model/events.ts';
 import { type JsonObject, parseJson, parseObject } from '../../model/json.ts';
 import type { TaskDocument } from '../../model/task-reading.ts';
@@ -8,6 +9,7 @@ import { TaskFold } from '../../project/fold.ts';
 import type { GenAiSpan } from '../../project/genai/call-span.ts';
 import { redactJson } from '../../redact/redact.ts';
 import { isFactLine } from '../../store/write/lines/fact-line.ts';
+import type { TaskEnd } from '../../store/write/observer.ts';
 import { LOST_SPAN_MS } from '../../store/write/settling.ts';
 import { type FoldedDocuments, foldedDocuments } from '../../store/write/task/folded-documents.ts';
 import { TaskTelemetry } from '../../store/write/task/task-telemetry.ts';
@@ -28,6 +30,8 @@ const VIEW_MS = 250;
 const TASKS_MAX = 32;
 const ID_CHARS_MAX = 8_192;
 
+export type TaskEndDocuments = Pick<TaskEnd, 'metadata' | 'result'>;
+
 /** A task as its lines give it. */
 export interface TaskView {
   readonly summary: TaskSummary;
@@ -36,6 +40,8 @@ export interface TaskView {
   readonly endedMs: number | undefined;
   /** When a fact came. Milliseconds. */
   arrivedMs(fact: FactLine): number;
+  /** The documents at the end of an attempt; undefined while it has none. */
+  endOf(attempt: number): TaskEndDocuments | undefined;
   /** Undefined for a document that the task does not have. */
   document(name: TaskDocument): JsonObject | undefined;
 }
@@ -164,11 +170,13 @@ function viewOf({ id, summary, lines, spans, nowMs }: TaskRowSet): TaskView {
     }
   }
   for (const span of spans) telemetry.addSpan(span);
-  if (summary.owner !== 'anonymous') {
+  const isClaimed = summary.owner !== 'anonymous';
+  if (isClaimed) {
     fold.claim();
     telemetry.claim();
   }
-  const endedMs = fold.isTerminal ? endOf(facts) : undefined;
+  const { attempt: newest } = fold.metadata(null);
+  const endedMs = fold.isTerminal ? firstEndOf(facts) : undefined;
   const documents = foldedDocuments({
     ...{ fold, telemetry, firstTimestamp: summary.firstTimestamp, owner: summary.owner, droppedSpans: 0 },
     isSettled: endedMs !== undefined && isSettled(endedMs, summary, nowMs),
@@ -178,6 +186,14 @@ function viewOf({ id, summary, lines, spans, nowMs }: TaskRowSet): TaskView {
     facts: facts.map(({ fact }) => fact),
     endedMs,
     arrivedMs: (fact) => Date.parse(facts.find((one) => one.fact === fact)?.arrived ?? ''),
+    endOf: (attempt) => {
+      // What telemetry says is of the newest one.
+      if (attempt >= newest) return endOf(fold, documents);
+      const earlier = new TaskFold(id);
+      for (const { fact } of facts) if (fact.attempt <= attempt) earlier.add(fact);
+      if (isClaimed) earlier.claim();
+      return endOf(earlier, { metadata: earlier.metadata(null), finalResult: earlier.result() });
+    },
     document: (name) => storedForm(documents[NAMES[name]]),
   };
 }
@@ -210,8 +226,18 @@ interface Arrived {
   readonly arrived: string;
 }
 
+/** Undefined while the task is not over. */
+function endOf(
+  fold: TaskFold,
+  { metadata, finalResult: result }: Pick<FoldedDocuments, 'metadata' | 'finalResult'>,
+): TaskEndDocuments | undefined {
+  if (!fold.isTerminal || result === undefined) return undefined;
+  // As the fold has made it.
+  return { metadata: metadata as Metadata, result };
+}
+
 /** When the first end of the newest attempt that has ended came. */
-function endOf(facts: readonly Arrived[]): number {
+function firstEndOf(facts: readonly Arrived[]): number {
   const ends = facts.filter(({ fact }) => fact.event === EVENT.result);
   const attempt = Math.max(...ends.map(({ fact }) => fact.attempt));
   const last = ends.filter(({ fact }) => fact.attempt === attempt);

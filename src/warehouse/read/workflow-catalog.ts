@@ -9,12 +9,14 @@ import { WorkflowFold } from '../../project/workflow-fold.ts';
 import { redactJson } from '../../redact/redact.ts';
 import { summaryOf, type WorkflowSummary } from '../../store/read/records/workflow-summary.ts';
 import { type StoredRecord, workflowRecord } from '../../store/read/stored-record.ts';
+import { uploadStateOf } from '../../store/read/workflow-reader.ts';
 import { parseFact } from '../../store/workflow-fact-line.ts';
 import { mapBounded } from '../../system/files/map-bounded.ts';
 import { arrivalOf } from '../arrival.ts';
 import type { VictoriaLogs } from '../client.ts';
 import { rowsOfKinds, rowsOfUnit } from '../logsql.ts';
 import { LINE_FIELDS, type ReadLine, readLines } from '../rows.ts';
+import type { SharedState } from './shared-state.ts';
 
 /** About 1,500 bytes each, so at most 30 MB. */
 const SUMMARIES_MAX = 20_000;
@@ -40,11 +42,13 @@ interface Cached {
 export class WorkflowCatalog {
   readonly #logs: VictoriaLogs;
   readonly #now: () => number;
+  readonly #shared: SharedState | undefined;
   readonly #summaries = new LRUCache<string, Cached>({ max: SUMMARIES_MAX });
 
-  constructor(logs: VictoriaLogs, now: () => number) {
+  constructor(logs: VictoriaLogs, now: () => number, shared?: SharedState) {
     this.#logs = logs;
     this.#now = now;
+    this.#shared = shared;
   }
 
   /** Undefined when there is no such workflow. */
@@ -56,13 +60,12 @@ export class WorkflowCatalog {
     const folded = await this.folded(id);
     if (folded === undefined) return undefined;
     const { state, envelopes } = folded.fold;
-    const document = state.completed_at === null ? undefined : this.#documentOf(folded);
+    const [document, uploaded] = [this.#currentOf(folded), await this.#shared?.uploadOf(id)];
     return {
       state,
       events: envelopes,
-      // The document of an earlier attempt is not current.
-      document: document?.attempt === state.attempt ? document : undefined,
-      upload: undefined,
+      document,
+      upload: uploaded === undefined ? undefined : uploadStateOf(uploaded ?? undefined, document),
       waitsFor: waitOf(folded.fold),
     };
   }
@@ -90,7 +93,10 @@ export class WorkflowCatalog {
       return workflowRecord(summary, {
         ...{ at: placeOf(summary.started_at, arrivalOf({ _time: latest })), source: id },
         texts: async () => (await this.fold(id))?.envelopes ?? [],
-        item: async () => itemOf(summary, await this.#waitOf(summary)),
+        item: async () => ({
+          ...itemOf(summary, await this.#waitOf(summary)),
+          ...(await this.#uploadIn(id)),
+        }),
       });
     });
     return records.filter((record) => record !== undefined);
@@ -107,6 +113,14 @@ export class WorkflowCatalog {
     return fold && waitOf(fold);
   }
 
+  async #uploadIn(id: string): Promise<JsonObject> {
+    const uploaded = await this.#shared?.uploadOf(id);
+    if (uploaded === undefined) return {};
+    const folded = await this.folded(id);
+    const upload = uploadStateOf(uploaded ?? undefined, folded && this.#currentOf(folded));
+    return upload === undefined ? {} : { upload: { ...upload } };
+  }
+
   /** As `fold`. */
   async folded(id: string): Promise<FoldedWorkflow | undefined> {
     if (!isWorkflowId(id)) return undefined;
@@ -115,6 +129,13 @@ export class WorkflowCatalog {
     const fold = new WorkflowFold(id, sha256);
     fold.add(lines.flatMap(({ text }) => parseFact(text ?? '') ?? []));
     return fold.isEmpty ? undefined : { fold, lines };
+  }
+
+  /** The document of an earlier attempt is not current. */
+  #currentOf(folded: FoldedWorkflow): (JsonObject & WorkflowDocument) | undefined {
+    const { state } = folded.fold;
+    const document = state.completed_at === null ? undefined : this.#documentOf(folded);
+    return document?.attempt === state.attempt ? document : undefined;
   }
 
   /** As it is read from its file. No process counts the revisions: they follow from the times at which events came. */

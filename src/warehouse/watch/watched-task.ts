@@ -13,7 +13,7 @@ import { markedSpan } from '../../store/write/task/task-owner.ts';
 import type { VictoriaLogs } from '../client.ts';
 import { givenId, storedId } from '../line-order.ts';
 import { isOneOf, rowsOfUnit } from '../logsql.ts';
-import type { TaskView, TaskViews } from '../read/task-view.ts';
+import type { TaskEndDocuments, TaskView, TaskViews } from '../read/task-view.ts';
 
 /** Ids of one query: its text is at most 16 KiB long. */
 const IDS_MAX = 50;
@@ -33,6 +33,10 @@ export interface WatchedTask {
 export interface WatchedEnd {
   readonly metadata: JsonObject;
   readonly arrivedMs: number;
+  /** When its first one came. */
+  readonly firstMs: number;
+  /** Undefined: it is not over for the metrics, such as one that was opened again. */
+  readonly documents: TaskEndDocuments | undefined;
 }
 
 export interface TaskReading {
@@ -124,6 +128,11 @@ function endsOf(taskId: string, view: TaskView): readonly WatchedEnd[] {
     if (isClaimed) fold.claim();
     const { status, completed_at } = fold.metadata(null);
     const came = results.filter((fact) => fact.attempt === attempt).map((fact) => view.arrivedMs(fact));
-    return { metadata: { status, attempt, completed_at }, arrivedMs: Math.max(...came) };
+    return {
+      metadata: { status, attempt, completed_at },
+      arrivedMs: Math.max(...came),
+      firstMs: Math.min(...came),
+      documents: view.endOf(attempt),
+    };
   });
 }

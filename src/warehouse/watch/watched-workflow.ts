@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../model/json.ts';
 import type { OtlpSpan } from '../../model/otlp.ts';
 import { compareMarks, isMark } from '../../model/sender.ts';
+import type { WorkflowDocument } from '../../model/workflow.ts';
 import { parseFact } from '../../store/workflow-fact-line.ts';
 import { keyOf } from '../../store/write/lines/sent-line.ts';
 import { LOST_SPAN_MS } from '../../store/write/settling.ts';
@@ -8,7 +9,7 @@ import { MissingSpans, SPANS_QUIET_MS, type SpansInTasks } from '../../store/wri
 import type { VictoriaLogs } from '../client.ts';
 import { givenId, storedId } from '../line-order.ts';
 import { rowsOfUnit } from '../logsql.ts';
-import { SETTLE_MS, type WorkflowCatalog } from '../read/workflow-catalog.ts';
+import { type FoldedWorkflow, SETTLE_MS, type WorkflowCatalog } from '../read/workflow-catalog.ts';
 
 /** What is to be done about a workflow now. */
 export interface WatchedWorkflow {
@@ -19,6 +20,18 @@ export interface WatchedWorkflow {
   readonly events: readonly WatchedEvent[];
   /** Whether it has a document that has all of them. */
   readonly hasDocument: boolean;
+  readonly count: WatchedCount;
+}
+
+/** What metrics count of it. */
+export interface WatchedCount {
+  readonly name: string | null;
+  /** Approvals that it waits for. */
+  readonly waiting: number;
+  /** Undefined while it is not over, and while events may still become visible. */
+  readonly document: WorkflowDocument | undefined;
+  /** When its end came. Milliseconds; 0 without one. */
+  readonly endedMs: number;
 }
 
 export interface WatchedEvent {
@@ -47,7 +60,15 @@ export async function watchWorkflow(
   }));
   const lastMs = Math.max(...arrived.values());
   const quietMs = lastMs + SPANS_QUIET_MS;
-  if (nowMs < quietMs) return { spans: [], nextMs: quietMs, events, hasDocument: false };
+  const count = countOf(folded, arrived.get(fold.endId ?? '') ?? 0);
+  if (nowMs < quietMs)
+    return {
+      spans: [],
+      nextMs: quietMs,
+      events,
+      hasDocument: false,
+      count: { ...count, document: undefined },
+    };
   const overMs = fold.isOver ? (arrived.get(fold.endId ?? '') ?? 0) + LOST_SPAN_MS : undefined;
   const isOver = overMs !== undefined && nowMs >= overMs;
   const missing = new MissingSpans();
@@ -62,8 +83,14 @@ export async function watchWorkflow(
   const laterMs = isOver ? undefined : overMs;
   return {
     ...{ spans, events, hasDocument: isSettled && fold.endId !== undefined },
+    count: isSettled ? count : { ...count, document: undefined },
     nextMs: isSettled || fold.endId === undefined ? laterMs : Math.min(settledMs, laterMs ?? settledMs),
   };
+}
+
+function countOf({ fold }: FoldedWorkflow, endedMs: number): WatchedCount {
+  const waiting = fold.isOver ? 0 : fold.openApprovals;
+  return { name: fold.state.name, waiting, document: fold.document(1), endedMs };
 }
 
 async function storedKeys(logs: VictoriaLogs, workflowId: string): Promise<ReadonlySet<string>> {

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Books } from '../../books.ts';
 import { messageOf, TasktrailError } from '../../errors.ts';
+import type { DeliveryLine } from '../../model/documents.ts';
 import type { TelemetryBatch } from '../../model/otlp.ts';
 import { higherSender, type Sender } from '../../model/sender.ts';
 import type { TaskChange } from '../../project/change.ts';
@@ -44,6 +45,8 @@ export interface RowSinkOptions {
   readonly now?: () => number;
   /** Heartbeats of tasks that their senders may send: they are not stored. It must return at once. */
   onHeartbeats?(taskIds: readonly string[]): void;
+  /** A delivery of the trail was stored, perhaps once more. It must return at once. */
+  onDelivery?(line: DeliveryLine): void;
   /** Logs a line for the user. */
   log(line: string): void;
 }
@@ -74,8 +77,9 @@ export class RowSink {
   readonly #writer: RowWriter;
   readonly #keys = new LRUCache<string, SplitKeys>({ max: OPEN_KEYS_MAX });
   readonly #onHeartbeats: (taskIds: readonly string[]) => void;
+  readonly #onDelivery: (line: DeliveryLine) => void;
 
-  constructor({ logs, books, now = Date.now, onHeartbeats, log }: RowSinkOptions) {
+  constructor({ logs, books, now = Date.now, onHeartbeats, onDelivery, log }: RowSinkOptions) {
     this.#books = books;
     this.#now = now;
     this.#writer = new RowWriter(logs, now);
@@ -84,6 +88,7 @@ export class RowSink {
     this.#standings = new Standings(logs);
     this.#marks = new TaskMarks();
     this.#onHeartbeats = onHeartbeats ?? (() => {});
+    this.#onDelivery = onDelivery ?? (() => {});
   }
 
   /** Resolves when VictoriaLogs has accepted the lines. Rejects with a retryable `ERR_STORE_UNAVAILABLE`: send the batch again. */
@@ -231,11 +236,20 @@ export class RowSink {
   }
 
   async #deliveries({ deliveries }: SortedBatch, into: UnitLines): Promise<void> {
+    const stored: DeliveryLine[] = [];
     for (const { change, record } of deliveries) {
       const line = deliveryLine(change, this.#now());
-      if (line === undefined) into.refuse(record, LINE_PROBLEM, TOO_LONG);
-      else into.lines.push(line);
+      if (line === undefined) {
+        into.refuse(record, LINE_PROBLEM, TOO_LONG);
+        continue;
+      }
+      into.lines.push(line);
+      // What anonymous senders say about deliveries is kept, and not counted.
+      if (change.line.sender === undefined) stored.push(change.line);
     }
+    into.onStored = () => {
+      for (const line of stored) this.#onDelivery(line);
+    };
   }
 
   /** Returns the number of those that their sender may not send. None is stored. */

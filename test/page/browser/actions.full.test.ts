@@ -1,31 +1,21 @@
-import { spawnSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import express from 'express';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { serveLogs, servePage } from '../../../src/express.ts';
 import { findBarriers, isBrowserMissing, overflowOf, useBrowser } from '../../support/browser.ts';
-import { MAIN } from '../../support/built.ts';
 import { tempDir } from '../../support/log-dir.ts';
 import { openTrail } from '../../support/receiver.ts';
 import { firstTaskId } from '../../support/service-process.ts';
-import { usePageService } from './page-service.ts';
+import { PAGE_STORES, usePageService } from './page-service.ts';
 
 const ROW = '.task-rows .task-row';
 
-describe.skipIf(isBrowserMissing)('what the page does, in a browser', () => {
-  const browser = useBrowser();
-  const own = usePageService();
+const STORES = isBrowserMissing ? [] : PAGE_STORES;
 
-  function emit(...words: readonly string[]): void {
-    const { status, stderr } = spawnSync(process.execPath, [MAIN, 'emit', ...words], {
-      cwd: own.cwd,
-      env: { PATH: process.env.PATH, HOME: own.cwd, TASK_LOGS_DIR: join(own.cwd, 'logs') },
-      encoding: 'utf8',
-    });
-    expect([status, stderr]).toEqual([0, '']);
-  }
+describe.each(STORES)('what the page does in a browser, over %s', (store) => {
+  const browser = useBrowser();
+  const own = usePageService({}, store);
 
   test('a task is started, cancelled and run again with the keyboard', async () => {
     const { page } = await browser.tab({ mayFail: true });
@@ -79,8 +69,8 @@ describe.skipIf(isBrowserMissing)('what the page does, in a browser', () => {
     const answer = await own.service.submit({ agent: 'codex', message: 'Deploy it' });
     const task = firstTaskId(await answer.json());
     const id = 'workflow-deploy-1';
-    emit('workflow_start', id, '{"name":"deploy"}', '--task', task);
-    emit('approval_request', id, '{"prompt":"Deploy to production?"}', '--task', task);
+    own.emit('workflow_start', id, '{"name":"deploy"}', '--task', task);
+    own.emit('approval_request', id, '{"prompt":"Deploy to production?"}', '--task', task);
     const { page } = await browser.tab({ bypassCSP: true });
     await page.goto(`${own.url}/workflows`);
     const waiting = page.locator('.waiting');
@@ -97,9 +87,14 @@ describe.skipIf(isBrowserMissing)('what the page does, in a browser', () => {
     await page.waitForSelector('.run-reason:has-text("Deploy to production?")');
     await page.goBack();
     await waiting.waitFor();
-    emit('approval_granted', id, '{"prompt":"Deploy to production?"}', '--task', task);
+    own.emit('approval_granted', id, '{"prompt":"Deploy to production?"}', '--task', task);
     await waiting.waitFor({ state: 'detached' });
   });
+});
+
+describe.skipIf(isBrowserMissing)('what the page says of the service, in a browser', () => {
+  const browser = useBrowser();
+  const own = usePageService();
 
   test('Health shows the queue and the disk', async () => {
     const { page } = await browser.tab({ bypassCSP: true });

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { findBarriers, isBrowserMissing, useBrowser } from '../../support/browser.ts';
-import { usePageService } from './page-service.ts';
+import { PAGE_STORES, usePageService } from './page-service.ts';
 
 const TOKEN = 'the-token-of-the-browser-tests';
 
@@ -15,9 +15,11 @@ function post(path: string, origin = ''): string {
   return `fetch('${origin}${path}', ${init}).then(({ status }) => status, () => 'refused')`;
 }
 
-describe.skipIf(isBrowserMissing)('the login in a browser', () => {
+const STORES = isBrowserMissing ? [] : PAGE_STORES;
+
+describe.each(STORES)('the login in a browser, over %s', (store) => {
   const browser = useBrowser();
-  const own = usePageService({ TASK_LOGS_API_TOKEN: TOKEN });
+  const own = usePageService({ TASK_LOGS_API_TOKEN: TOKEN }, store);
 
   test('the token opens the page, which keeps no copy that a script can read', async () => {
     const { page } = await browser.tab({ mayFail: true });

@@ -8,7 +8,7 @@ import type { Sender } from '../../../src/model/sender.ts';
 import { startDelivery } from '../../../src/record/delivery.ts';
 import { setRecorder } from '../../../src/record/recorder.ts';
 import { prepareTask } from '../../../src/record/task/queued-task.ts';
-import { RowJournal } from '../../../src/service/warehouse/row-journal.ts';
+import { RowJournal, STORE } from '../../../src/service/warehouse/row-journal.ts';
 import { until } from '../../support/until.ts';
 
 /** A store that can be away, with the names of the events that it has, and their tasks. */
@@ -25,7 +25,14 @@ function open() {
       return { rejected: 0, reasons: [] };
     },
   };
-  const journal = new RowJournal({ sink, books });
+  const forwarded: string[] = [];
+  books.setDestinations([STORE]);
+  const forwarding = {
+    destinations: [],
+    add: (entries: readonly { readonly json: string }[]) =>
+      void forwarded.push(...entries.map(({ json }) => json)),
+  };
+  const journal = new RowJournal({ sink, books, forwarding });
   const recorder = new OtelRecorder({ resource: resourceFromAttributes({}), journal });
   recorder.install();
   setRecorder(recorder);
@@ -35,7 +42,7 @@ function open() {
     await journal.close(0);
   });
   const names = (): readonly string[] => stored.map(({ name }) => name.replace('tasktrail.', ''));
-  return { stored, state, books, journal, recorder, names };
+  return { stored, state, books, journal, recorder, names, forwarded };
 }
 
 const INPUT = { source: 'webhook', message: 'review this' };
@@ -43,7 +50,7 @@ const QUEUE = { queue: 'agent', system: 'bullmq' };
 const FACTS = ['task.metadata', 'task.input', 'task.metadata'];
 
 test('a task is stored before it is queued, and nothing of it is left when the store does not take it', async () => {
-  const { state, names, recorder, books } = open();
+  const { state, names, recorder, books, forwarded } = open();
   state.isAway = true;
   const pushed: string[] = [];
   const start = async (): Promise<void> => {
@@ -54,10 +61,13 @@ test('a task is stored before it is queued, and nothing of it is left when the s
     });
   };
   await expect(start()).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE', retryable: true });
-  expect([pushed, names()]).toEqual([[], []]);
+  expect([pushed, names(), forwarded]).toEqual([[], [], []]);
   state.isAway = false;
   await start();
   expect(pushed).toEqual(FACTS);
+  // Each once, and only what is stored.
+  expect(forwarded.length).toBeGreaterThanOrEqual(FACTS.length);
+  expect(new Set(forwarded).size).toBe(forwarded.length);
   await recorder.synced();
   // Not a second time when it is announced.
   expect(names()).toEqual(FACTS);

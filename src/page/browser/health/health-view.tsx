@@ -10,7 +10,7 @@ import { Failure, Loading } from '../ui/notice.tsx';
 import { Status } from '../ui/status.tsx';
 import { Ago } from '../ui/time.tsx';
 
-/** What the service says of itself: what is broken, the queue, the disk, the books. */
+/** What the service says of itself: what is broken, the queue, the disk or the store, the books. */
 export function HealthView(): VNode {
   const { state, reload } = useResource<HealthReport>([], (signal) =>
     read<HealthReport>('/health', {}, signal),
@@ -19,7 +19,7 @@ export function HealthView(): VNode {
   const { value, error } = state.value;
   if (value === undefined)
     return error === undefined ? <Loading /> : <Failure error={error} retry={reload} />;
-  const { status, reasons = {}, notices = {}, books, version, queue, disk } = value;
+  const { status, reasons = {}, notices = {}, books, version, queue, disk, store } = value;
   return (
     <>
       <h1>Health</h1>
@@ -35,6 +35,7 @@ export function HealthView(): VNode {
       <Sentences title="Worth knowing" sentences={notices} />
       {queue !== null && <QueueFacts queue={queue} />}
       {disk !== null && <DiskFacts disk={disk} />}
+      {store !== undefined && <StoreFacts store={store} />}
       {books !== undefined && <BookTable books={books} />}
     </>
   );
@@ -91,6 +92,60 @@ function DiskFacts({ disk }: { readonly disk: NonNullable<HealthReport['disk']> 
         </Fact>
       </dl>
     </section>
+  );
+}
+
+type Store = NonNullable<HealthReport['store']>;
+
+function StoreFacts({ store }: { readonly store: Store }): VNode {
+  const { address, tenant, problem, version, free_bytes: free, waiting, index, lease } = store;
+  return (
+    <section class="health-part">
+      <h2>VictoriaLogs</h2>
+      {problem !== null && <p class="failure">{problem}</p>}
+      {store.is_read_only === true && (
+        <p class="failure">Its disk is full: it takes no records. Add a node, or shorten its retention.</p>
+      )}
+      <dl class="facts">
+        {version !== null && <Fact name="Version">{version}</Fact>}
+        {free !== null && <Fact name="Free">{bytes(free)}</Fact>}
+        <Fact name="Waiting in memory">{waiting.toLocaleString('en-US')}</Fact>
+        <Fact name="Index">{indexText(index)}</Fact>
+        <Fact name="What one service does for all">
+          <LeaseText lease={lease} />
+        </Fact>
+        <Fact name="Address">
+          <span class="mono">{address}</span>
+          {tenant !== '0:0' && ` tenant ${tenant}`}
+        </Fact>
+      </dl>
+    </section>
+  );
+}
+
+function indexText(index: Store['index']): string {
+  if (index === null) return 'made by the first search';
+  const { tasks, waiting, problem, is_complete: isComplete } = index;
+  if (problem !== null) return problem;
+  const counted = `${tasks.toLocaleString('en-US')} tasks`;
+  return isComplete ? counted : `${counted}, ${waiting.toLocaleString('en-US')} to go`;
+}
+
+function LeaseText({ lease }: { readonly lease: Store['lease'] }): VNode {
+  if (lease === null) return <>nobody does: set REDIS_URL</>;
+  const { is_held: isHeld, holder, since, problem } = lease;
+  if (problem !== null) return <>{problem}</>;
+  if (!isHeld && holder === null) return <>no service yet</>;
+  return (
+    <>
+      {isHeld ? 'this service' : holder}
+      {since !== null && (
+        <small>
+          {' '}
+          since <Ago at={since} />
+        </small>
+      )}
+    </>
   );
 }
 

@@ -1,5 +1,7 @@
 import type { VNode } from 'preact';
-import type { Task } from '../../../client/api/shapes.ts';
+import type { HealthReport, Task } from '../../../client/api/shapes.ts';
+import { read } from '../data/api.ts';
+import { useResource } from '../data/resource.ts';
 import { href } from '../data/route.ts';
 import { CopyButton } from '../ui/copy-button.tsx';
 
@@ -11,7 +13,26 @@ const FILES = [
   ['04-final-result.json', 'final_result', 'the result, with cost and tokens'],
 ] as const;
 
-/** What lies in the directory of the task, and how to get it. */
+/** A service over VictoriaLogs has no directory: it makes the documents of the records. */
+function Place({ id }: { readonly id: string }): VNode {
+  const { state } = useResource<HealthReport>([], (signal) => read<HealthReport>('/health', {}, signal));
+  const { value, error } = state.value;
+  if (value?.store !== undefined)
+    return (
+      <>
+        Made of the records in VictoriaLogs. <code>tasktrail import</code> makes files of them.
+      </>
+    );
+  // An app of the user may not say how it is.
+  if (value === undefined && error === undefined) return <>Files</>;
+  return (
+    <>
+      In the log directory: <code>{id}/</code> <CopyButton text={`${id}/`} what="the path" />
+    </>
+  );
+}
+
+/** The documents of the task, where they lie, and how to get them. */
 export function FilesView({ task: { task_id: id, links } }: { readonly task: Task }): VNode {
   const trace = links.metadata.replace(/logs\/metadata$/, 'trace');
   const rows = [
@@ -22,7 +43,7 @@ export function FilesView({ task: { task_id: id, links } }: { readonly task: Tas
   return (
     <table class="files">
       <caption>
-        In the log directory: <code>{id}/</code> <CopyButton text={`${id}/`} what="the path" />
+        <Place id={id} />
       </caption>
       <thead>
         <tr>

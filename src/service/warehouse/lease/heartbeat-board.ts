@@ -30,6 +30,13 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 return {string.format('%.0f', now), redis.call('EXISTS', KEYS[2]), redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[1], '+inf')}`;
 
+/** KEYS: the board. ARGV: a task id. */
+const AGE = `
+local time = redis.call('TIME')
+local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not score then return -1 end
+return time[1] * 1000 + math.floor(time[2] / 1000) - score`;
+
 export interface HeardTasks {
   readonly taskIds: readonly string[];
   /** Whether a service could not store what was sent to it, a moment ago. */
@@ -80,6 +87,19 @@ export class HeartbeatBoard {
       hasTrouble: hasTrouble === 1,
       place: String(now),
     };
+  }
+
+  /** Milliseconds since the last heartbeat of a task; undefined when it is older than those that are kept, and without Redis. */
+  async ageMs(taskId: string): Promise<number | undefined> {
+    const { client, problem } = this.#link;
+    if (problem !== undefined) return undefined;
+    try {
+      const age = Number(await this.#link.ask(() => client.eval(AGE, 1, this.#keys.beats, taskId)));
+      return age >= 0 ? age : undefined;
+    } catch {
+      // ERR_QUEUE_UNAVAILABLE: the link reports it.
+      return undefined;
+    }
   }
 
   close(): void {

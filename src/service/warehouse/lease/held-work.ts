@@ -4,6 +4,8 @@ import { messageOf } from '../../../errors.ts';
 import { Notifier } from '../../../notify/notifier.ts';
 import type { RedisLink } from '../../../queue/bullmq/redis-link.ts';
 import type { Queue } from '../../../queue/queue.ts';
+import { type OpenTasks, openTasksOf } from '../../../trail/metrics/open-tasks.ts';
+import type { TrailMetrics } from '../../../trail/metrics/trail-metrics.ts';
 import { receiversOf } from '../../../trail/notify/receivers.ts';
 import { closeNotifier } from '../../../trail/notify/start-notify.ts';
 import { type ReaperOptions, startReaper } from '../../../trail/reaper.ts';
@@ -13,6 +15,7 @@ import { TaskCatalog } from '../../../warehouse/read/task-catalog.ts';
 import { createTaskRows } from '../../../warehouse/read/task-rows.ts';
 import { TaskViews } from '../../../warehouse/read/task-view.ts';
 import { WorkflowCatalog } from '../../../warehouse/read/workflow-catalog.ts';
+import { CountedEnds } from './counted-ends.ts';
 import type { HeartbeatBoard } from './heartbeat-board.ts';
 import type { LeaseRecords } from './lease-records.ts';
 import type { Term } from './redis-lease.ts';
@@ -42,6 +45,7 @@ export interface HeldWorkParts {
   queue(): Pick<Queue, 'knows'> | undefined;
   /** Names the store in the ids of notifications. */
   readonly directory: string;
+  readonly metrics: TrailMetrics;
   readonly link: RedisLink;
   /** In front of every key. */
   readonly prefix: string;
@@ -51,21 +55,24 @@ export interface HeldWorkParts {
 }
 
 export interface HeldWork {
+  /** The tasks that run; undefined until all of them were found. */
+  openTasks(): OpenTasks | undefined;
   /** Waits for what is being done, and begins nothing else. */
   close(): Promise<void>;
 }
 
 /** What one service does for all of them, for one term of the lease. */
 export function startHeldWork(term: Term, parts: HeldWorkParts): HeldWork {
-  const { logs, books, board, records, link, prefix, log } = parts;
+  const { logs, books, board, records, metrics, link, prefix, log } = parts;
   const markKey = `${prefix}watched`;
   // Each look is to see what was stored a moment ago.
   const views = new TaskViews(logs, Date.now, 0);
   const workflows = new WorkflowCatalog(logs, Date.now);
   let notifier: Notifier | undefined;
   const uploads = startRowUploads(term, { ...parts, workflows });
+  const counted = new CountedEnds({ term, link, prefix, metrics });
   const watch = new RowWatch({
-    ...{ term, logs, views, workflows, board },
+    ...{ term, logs, views, workflows, board, counted },
     mark: {
       read: async () => {
         const ms = Date.parse((await link.ask(() => link.client.get(markKey))) ?? '');
@@ -98,12 +105,15 @@ export function startHeldWork(term: Term, parts: HeldWorkParts): HeldWork {
     ...parts.limits,
     log,
   });
-  const opening = openNotifier(term, { ...parts, views, workflows, watch }).then((opened) => {
+  const opening = openNotifier(term, { ...parts, views, workflows, watch }).then(async (opened) => {
     notifier = opened;
-    // Before it, candidates would be lost that are behind its first mark.
+    // Without Redis the term is over in a moment.
+    await counted.open().catch(() => {});
+    // Before both, what is behind their first mark would be lost.
     watch.start();
   });
   return {
+    openTasks: () => (watch.hasSeen ? openTasksOf(watch.liveness.all()) : undefined),
     close: async () => {
       await reaper.close();
       await unqueued.close();
@@ -118,6 +128,7 @@ export function startHeldWork(term: Term, parts: HeldWorkParts): HeldWork {
       }
       await uploads?.close(term.isHeld() ? UPLOAD_MS : 0);
       books.setNotice(WATCH_PART, undefined);
+      counted.close();
     },
   };
 }

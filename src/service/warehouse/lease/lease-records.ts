@@ -26,6 +26,8 @@ export interface LeaseRecordsOptions {
   readonly resource: Resource;
   /** Resource and scope of spans. */
   readonly source: TelemetrySource;
+  /** They are stored, but for some that the store has refused. */
+  onStored(entries: readonly BatchEntry[], rejected: number): void;
   log(line: string): void;
 }
 
@@ -86,7 +88,7 @@ export class LeaseRecords {
   }
 
   async #store(term: Term, all: readonly BatchEntry[]): Promise<void> {
-    const { sink, log } = this.#options;
+    const { sink, onStored, log } = this.#options;
     const entries = all.filter(isStorable);
     if (entries.length < all.length)
       log(`${all.length - entries.length} records of a lost process are too long`);
@@ -95,6 +97,7 @@ export class LeaseRecords {
     if (!(await term.confirm())) throw refused('another service holds the lease, or Redis is away');
     const result = await takeIntoStore(sink, entries);
     if (result?.kind === 'accepted') {
+      onStored(entries, result.rejected);
       if (result.rejected > 0) log(`records of a lost process were refused: ${result.reason ?? ''}`);
       return;
     }

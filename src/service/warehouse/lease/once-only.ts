@@ -1,23 +1,31 @@
 import type { Books } from '../../../books.ts';
 import type { Config } from '../../../config/config.ts';
 import { TasktrailError } from '../../../errors.ts';
+import type { BatchEntry } from '../../../journal/segment-reader.ts';
+import type { JsonObject } from '../../../model/json.ts';
 import { sha256 } from '../../../model/sha256.ts';
 import { RedisLink } from '../../../queue/bullmq/redis-link.ts';
 import type { Queue } from '../../../queue/queue.ts';
 import type { Sink } from '../../../receive/sink.ts';
 import { loadOptional } from '../../../system/optional-package.ts';
+import type { OpenTasks } from '../../../trail/metrics/open-tasks.ts';
+import type { TrailMetrics } from '../../../trail/metrics/trail-metrics.ts';
 import { createNotificationList, type NotificationList } from '../../../trail/notify/notification-list.ts';
 import { checkFilters } from '../../../trail/notify/receivers.ts';
 import { resourceOf, sourceOf } from '../../../trail/resource.ts';
 import type { VictoriaLogs } from '../../../warehouse/client.ts';
+import type { SharedState } from '../../../warehouse/read/shared-state.ts';
 import { readStoreAddress } from '../../../warehouse/store-address.ts';
 import type { ServiceMetrics } from '../../service-metrics.ts';
+import type { Forwarding } from '../forwarding.ts';
+import { countStored } from '../row-journal.ts';
 import { HeartbeatBoard } from './heartbeat-board.ts';
 import { type HeldWork, startHeldWork } from './held-work.ts';
 import { LeaseRecords } from './lease-records.ts';
 import { RedisLease, type Term } from './redis-lease.ts';
 import { RedisOutboxes } from './redis-outboxes.ts';
 import { StartingTasks } from './starting-tasks.ts';
+import { readUploadMark } from './row-uploads.ts';
 
 /** Part of `/readyz`. A notice: what is sent is stored all the same. */
 const PART = 'the lease in Redis';
@@ -33,6 +41,9 @@ export interface OnceOnlyParts {
   readonly logs: VictoriaLogs;
   readonly books: Books;
   readonly metrics: Pick<ServiceMetrics, 'watchLease'>;
+  /** Counts the ends of tasks and workflows while this service holds the lease. */
+  readonly trailMetrics: TrailMetrics;
+  readonly forwarding: Pick<Forwarding, 'add'>;
   log(line: string): void;
 }
 
@@ -46,6 +57,10 @@ export interface OnceOnly {
   readonly starting: StartingTasks | undefined;
   /** The queue that was opened. It says which tasks have been queued. */
   setQueue(queue: Pick<Queue, 'knows'>): void;
+  /** Whether this service holds the lease, and who does; null without Redis. */
+  readonly lease: JsonObject | null;
+  /** What Redis knows; undefined without it. */
+  readonly shared: SharedState | undefined;
   /** Starts, and returns the sink that the receiver is to use. */
   start(sink: Sink): Sink;
   /** Ends what is being done, and gives the lease back. */
@@ -64,18 +79,18 @@ export async function openOnceOnly(parts: OnceOnlyParts): Promise<OnceOnly> {
     lists: {},
     starting: undefined,
     setQueue: () => {},
+    lease: null,
+    shared: undefined,
     start: (sink) => sink,
     close: async () => {},
   };
 }
 
 async function openLease(parts: OnceOnlyParts, url: string): Promise<OnceOnly> {
-  const { config, logs, books, metrics, log } = parts;
+  const { config, logs, books, metrics, trailMetrics, forwarding, log } = parts;
   const ioredis = await loadOptional('ioredis', () => import('ioredis'), 'REDIS_URL');
   const link = new RedisLink(ioredis, { url, log });
-  const tenant = tenantOf(config.storeUrl);
-  // Not the address: two names of one store must not have two holders.
-  const prefix = `tasktrail:{store ${tenant}}:`;
+  const { tenant, prefix } = placeOfLease(config.storeUrl);
   const board = new HeartbeatBoard({ link, prefix });
   const outboxes = new RedisOutboxes({ link, prefix });
   const starting = new StartingTasks({ link, prefix });
@@ -90,13 +105,33 @@ async function openLease(parts: OnceOnlyParts, url: string): Promise<OnceOnly> {
     setQueue: (opened) => {
       queue = opened;
     },
+    shared: {
+      heartbeatAgeMs: (taskId) => board.ageMs(taskId),
+      // As over files: without a bucket nothing is to be uploaded.
+      uploadOf: async (workflowId) =>
+        config.s3 === undefined ? undefined : readUploadMark({ link, prefix }, workflowId),
+    },
+    get lease() {
+      const { holder, term, problem } = lease ?? {};
+      return {
+        is_held: term !== undefined,
+        holder: holder?.by ?? null,
+        since: holder?.since ?? null,
+        problem: problem ?? null,
+      };
+    },
     start: (sink) => {
       const resource = resourceOf(config);
-      const records = new LeaseRecords({ sink, resource, source: sourceOf(resource), log });
+      const onStored = (entries: readonly BatchEntry[], rejected: number): void => {
+        books.countRecorded(entries.length);
+        countStored(books, entries.length, rejected);
+        forwarding.add(entries);
+      };
+      const records = new LeaseRecords({ sink, resource, source: sourceOf(resource), onStored, log });
       const work = (term: Term): HeldWork =>
         startHeldWork(term, {
-          ...{ config, logs, books, board, records, link, prefix, log },
-          ...{ outboxes, starting, queue: () => queue },
+            ...{ config, logs, books, board, records, metrics: trailMetrics, link, prefix, log },
+            ...{ outboxes, starting, queue: () => queue },
           directory: sha256(`${config.key ?? ''} ${tenant}`),
         });
       const started = new RedisLease({
@@ -112,6 +147,8 @@ async function openLease(parts: OnceOnlyParts, url: string): Promise<OnceOnly> {
       });
       lease = started;
       metrics.watchLease(() => started.term !== undefined);
+      trailMetrics.handOver();
+      trailMetrics.watchStore(async () => (started.term === undefined ? undefined : changes.openTasks()));
       const say = (): void => books.setNotice(PART, started.problem && `${started.problem}; ${WAITS}`);
       report = setInterval(say, REPORT_MS).unref();
       started.start();
@@ -132,6 +169,10 @@ class TermWork {
   #current: HeldWork | undefined;
   #tail: Promise<void> = Promise.resolve();
   #isClosed = false;
+
+  openTasks(): OpenTasks | undefined {
+    return this.#current?.openTasks();
+  }
 
   begin(start: () => HeldWork): void {
     this.#then(async () => {
@@ -172,8 +213,10 @@ function withTrouble(sink: Sink, onTrouble: () => void): Sink {
   };
 }
 
-/** `<account>:<project>`. */
-function tenantOf(storeUrl: string): string {
+/** `tenant`: `<account>:<project>`. `prefix`: of all keys in Redis. */
+export function placeOfLease(storeUrl: string): { readonly tenant: string; readonly prefix: string } {
   const { AccountID: account = '0', ProjectID: project = '0' } = readStoreAddress(storeUrl).headers;
-  return `${account}:${project}`;
+  const tenant = `${account}:${project}`;
+  // Not the address: two names of one store must not have two holders.
+  return { tenant, prefix: `tasktrail:{store ${tenant}}:` };
 }

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isoFromMs } from '../../../model/time.ts';
 import type { RedisLink } from '../../../queue/bullmq/redis-link.ts';
 import { type Moment, moment, since } from './moment.ts';
 
@@ -40,6 +42,27 @@ const FENCE = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return redis.error_reply('LEASE another service holds the lease') end
 `;
 
+/** What the lease in Redis says of its holder. */
+export interface LeaseHolder {
+  /** Machine and process. */
+  readonly by: string;
+  /** By the clock of Redis. */
+  readonly since: string;
+  readonly store: string;
+}
+
+/** The key of the lease of a store. `prefix`: in front of all its keys. */
+export function leaseKey(prefix: string): string {
+  return `${prefix}lease`;
+}
+
+/** Undefined for what is no lease. */
+export function readLeaseHolder(value: unknown): LeaseHolder | undefined {
+  const [number = '', id = '', store, ...more] = typeof value === 'string' ? value.split(' ') : [];
+  if (!/^\d{1,15}$/.test(number) || store === undefined || more.length > 0) return undefined;
+  return { by: id.split('/').slice(0, 2).join('/'), since: isoFromMs(Number(number)), store };
+}
+
 /** The time in which one service holds the lease, from the moment at which it got it. */
 export interface Term {
   /** Each later term has a higher one. */
@@ -77,17 +100,17 @@ export interface RedisLeaseOptions {
 export class RedisLease {
   readonly #options: Required<RedisLeaseOptions>;
   readonly #key: string;
-  readonly #id: string = randomUUID();
+  readonly #id: string = `${hostname().replace(/\s+/g, '-')}/${process.pid}/${randomUUID()}`;
   #term: HeldTerm | undefined;
-  /** The store of the service that holds the lease; undefined: none is known to. */
-  #holderStore: string | undefined;
+  /** Of the service that holds the lease; undefined: none is known to. */
+  #holder: LeaseHolder | undefined;
   #isClosed = false;
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
 
   constructor(options: RedisLeaseOptions) {
     this.#options = { leaseMs: LEASE_MS, renewMs: RENEW_MS, ...options };
-    this.#key = `${options.prefix}lease`;
+    this.#key = leaseKey(options.prefix);
   }
 
   start(): void {
@@ -105,9 +128,14 @@ export class RedisLease {
   get problem(): string | undefined {
     const { link, store } = this.#options;
     if (link.problem !== undefined) return link.problem;
-    const other = this.#holderStore;
+    const other = this.#holder?.store;
     if (other === undefined || other === store) return undefined;
     return `the lease in Redis at ${link.place} is held for the store ${other}: each store needs a Redis database of its own, and one address in all services`;
+  }
+
+  /** Who holds it, as Redis said last; undefined while that is not known. */
+  get holder(): LeaseHolder | undefined {
+    return this.#options.link.problem === undefined ? this.#holder : undefined;
   }
 
   /** Gives the lease back, so that another service has it at once. What the term did must have ended. */
@@ -159,7 +187,7 @@ export class RedisLease {
     const reply: unknown = await link.ask(() => link.client.eval(TAKE, 2, ...keys, ...args));
     link.setRefusal(undefined);
     const [isTaken, value] = Array.isArray(reply) ? reply : [];
-    this.#holderStore = String(value).split(' ')[2];
+    this.#holder = readLeaseHolder(value);
     if (isTaken !== 1) return;
     const term = new HeldTerm({ link, key: this.#key, leaseMs, value: String(value), asked });
     this.#term = term;

@@ -3,6 +3,7 @@ import { objectKey } from '../../../archive/object-key.ts';
 import type { Books } from '../../../books.ts';
 import type { Config } from '../../../config/config.ts';
 import { TasktrailError } from '../../../errors.ts';
+import { type JsonObject, parseObject } from '../../../model/json.ts';
 import type { RedisLink } from '../../../queue/bullmq/redis-link.ts';
 import { filedMonth, nearTime } from '../../../store/workflow-place.ts';
 import type { WorkflowCatalog } from '../../../warehouse/read/workflow-catalog.ts';
@@ -22,6 +23,30 @@ export interface RowUploads {
   /** Resolves when Redis knows that the document is to be uploaded. */
   add(workflowId: string): Promise<void>;
   close(deadlineMs: number): Promise<void>;
+}
+
+/** So long the mark of an upload is kept: as the objects, it says something also when the rows are gone. */
+const MARK_MS: number = 400 * 86_400_000;
+
+const KEEP = "return redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])";
+
+function uploadKey(prefix: string, workflowId: string): string {
+  return `${prefix}uploaded ${workflowId}`;
+}
+
+/** The mark of the last upload; null: there was none. Undefined while Redis is away. */
+export async function readUploadMark(
+  { link, prefix }: Pick<RowUploadsParts, 'link' | 'prefix'>,
+  workflowId: string,
+): Promise<JsonObject | null | undefined> {
+  if (link.problem !== undefined) return undefined;
+  try {
+    const text = await link.ask(() => link.client.get(uploadKey(prefix, workflowId)));
+    return parseObject(text ?? undefined) ?? null;
+  } catch {
+    // ERR_QUEUE_UNAVAILABLE: the link reports it.
+    return undefined;
+  }
 }
 
 /** Undefined without a bucket. */
@@ -52,7 +77,10 @@ export function startRowUploads(term: Term, parts: RowUploadsParts): RowUploads 
         const filed = filedMonth(id, nearTime(timestampOf(first.at), Date.parse(first.arrived)));
         return { document, key: objectKey(s3.prefix, id, filed) };
       },
-      markVerified: async (id, { revision }) => {
+      markVerified: async (id, mark) => {
+        const { bucket, key: object, revision, verified_at } = mark;
+        const text = JSON.stringify({ bucket, key: object, revision, verified_at });
+        await term.run(KEEP, [uploadKey(parts.prefix, id)], [text, String(MARK_MS)]);
         const current = (await workflows.read(id))?.document?.revision;
         if (current === undefined || current === revision)
           await term.run("return redis.call('SREM', KEYS[2], ARGV[2])", [key], [id]);

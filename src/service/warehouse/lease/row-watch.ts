@@ -15,8 +15,8 @@ import {
   OVERLAP_MS,
   readOpenTasks,
 } from '../../../warehouse/watch/changed-units.ts';
-import { watchTask } from '../../../warehouse/watch/watched-task.ts';
-import { watchWorkflow } from '../../../warehouse/watch/watched-workflow.ts';
+import { type WatchedEnd, watchTask } from '../../../warehouse/watch/watched-task.ts';
+import { type WatchedCount, watchWorkflow } from '../../../warehouse/watch/watched-workflow.ts';
 import type { HeartbeatBoard } from './heartbeat-board.ts';
 import type { Term } from './redis-lease.ts';
 
@@ -59,6 +59,11 @@ export interface RowWatchOptions {
   addSpans(spans: readonly OtlpSpan[]): Promise<void>;
   /** Receives what notifications may be sent of. It must return at once. */
   onCandidate(candidate: Candidate): void;
+  /** What metrics count: ends that came before `sinceMs` are no news. Rejects when that must be said again. */
+  readonly counted: {
+    task(id: string, ends: readonly WatchedEnd[], sinceMs: number): Promise<void>;
+    workflow(id: string, count: WatchedCount, sinceMs: number): Promise<void>;
+  };
   /** A workflow has a document with all of its events. Rejects when that must be said again. */
   onDocument(workflowId: string): Promise<void>;
   /** Why rows cannot be looked at now; undefined: they can. */
@@ -114,6 +119,11 @@ export class RowWatch {
   /** Rows that came before it have been looked at. Milliseconds since the epoch. */
   get seenMs(): number {
     return (this.#seenMs === 0 ? this.#now() : this.#seenMs) - OVERLAP_MS;
+  }
+
+  /** Whether all that was there at the beginning was looked at. */
+  get hasSeen(): boolean {
+    return this.#seenMs > 0;
   }
 
   /** Looks at what has come. False when that failed, or a service could not store something: no silence counts then. */
@@ -250,6 +260,7 @@ export class RowWatch {
     for (const { metadata: ended, arrivedMs } of ends)
       if (arrivedMs >= since) this.#options.onCandidate({ kind: 'task', id, ended });
     if (isToldBeforeItsEnd(metadata)) this.#options.onCandidate({ kind: 'task', id });
+    await this.#options.counted.task(id, ends, this.#tellFromMs);
     return nextMs;
   }
 
@@ -263,6 +274,7 @@ export class RowWatch {
       const candidate = arrivedMs >= since ? workflowCandidate(envelope) : undefined;
       if (candidate !== undefined) this.#options.onCandidate(candidate);
     }
+    await this.#options.counted.workflow(id, found.count, this.#tellFromMs);
     return found.nextMs;
   }
 

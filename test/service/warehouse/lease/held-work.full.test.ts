@@ -11,6 +11,7 @@ import { LeaseRecords } from '../../../../src/service/warehouse/lease/lease-reco
 import type { Term } from '../../../../src/service/warehouse/lease/redis-lease.ts';
 import { RedisOutboxes } from '../../../../src/service/warehouse/lease/redis-outboxes.ts';
 import { StartingTasks } from '../../../../src/service/warehouse/lease/starting-tasks.ts';
+import { TrailMetrics } from '../../../../src/trail/metrics/trail-metrics.ts';
 import { resourceOf, sourceOf } from '../../../../src/trail/resource.ts';
 import { warehouseReader } from '../../../../src/trail/search/warehouse-reader.ts';
 import { VictoriaLogs } from '../../../../src/warehouse/client.ts';
@@ -49,6 +50,8 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('the work
     readonly board: HeartbeatBoard;
     readonly sink: RowSink;
     readonly lines: string[];
+    /** Tasks whose end it has counted. */
+    readonly counted: string[];
   }
 
   /** A service that takes itself for the holder, whatever the others do. */
@@ -62,6 +65,10 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('the work
     const board = new HeartbeatBoard({ link, prefix });
     const config = loadConfig({ env: {}, cwd: await tempDir() });
     const resource = resourceOf(config);
+    const counted: string[] = [];
+    const metrics = new TrailMetrics();
+    metrics.taskEnded = ({ metadata, result, before }) =>
+      void counted.push(`${metadata.task_id} ${result.status} ${before?.status} ${result.metrics.cost_usd}`);
     const say = (line: string): void => void lines.push(line);
     const sink = new RowSink({ logs, books, log: say, onHeartbeats: (ids) => board.note(ids) });
     const term: Term = {
@@ -74,10 +81,11 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('the work
     };
     const work = startHeldWork(term, {
       ...{ config, logs, books, board, link, prefix, log: say, directory: 'test' },
-      records: new LeaseRecords({ sink, resource, source: sourceOf(resource), log: say }),
+      records: new LeaseRecords({ sink, resource, source: sourceOf(resource), onStored: () => {}, log: say }),
       outboxes: new RedisOutboxes({ link, prefix }),
       starting: new StartingTasks({ link, prefix }),
       queue: () => undefined,
+      metrics,
       limits: { tickMs: 500, silenceMs: SILENCE_MS },
     });
     afterTest(async () => {
@@ -85,7 +93,7 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('the work
       board.close();
       link.close();
     });
-    return { board, sink, lines };
+    return { board, sink, lines, counted };
   }
 
   const send = (to: Service, ...logs: readonly ReceivedLog[]): Promise<unknown> =>
@@ -141,12 +149,40 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('the work
       expect(await statusIn(store)).not.toBe('abandoned');
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
+    const shared = { heartbeatAgeMs: (id: string) => one.board.ageMs(id), uploadOf: async () => undefined };
+    const reader = warehouseReader({ logs: new VictoriaLogs(store), keepMs: 0, shared });
+    const activity = await reader.activityOf({ task_id: 'task-1', status: 'running' });
+    // The last fact is three times as old.
+    expect(activity?.heartbeat_age_seconds).toBeLessThan(SILENCE_MS / 1_000);
     await until(async () => (await statusIn(store)) === 'abandoned', 'the end');
     // The next attempt is another one.
     await send(one, running(2));
     await until(async () => (await statusIn(store)) === 'running', 'the next attempt');
     await until(async () => (await statusIn(store)) === 'abandoned', 'its end');
     expect(await rowsIn(store, 'fact', 'event:="tasktrail.task.result" | uniq by (id)')).toHaveLength(2);
+  });
+
+  test.concurrent('an end is counted by one of two that take themselves for the holder, and not by a later one; what is new of it is', async () => {
+    const store = server.newTenant();
+    const [one, other] = [await hold(store), await hold(store)];
+    const end = (id: number, cost: number): ReceivedLog =>
+      log({
+        ...{ event: 'tasktrail.task.result', id: eventId(id) },
+        body: { status: 'completed', result: 'done', metrics: { cost_usd: cost } },
+      });
+    await send(one, running(), end(50, 0.5));
+    const counted = (): readonly string[] => [...one.counted, ...other.counted];
+    await until(() => counted().length > 0, 'the count');
+    // The same end once more, through the other service.
+    await send(other, end(50, 0.5));
+    const later = await hold(store);
+    await send(later, end(51, 0.75));
+    await until(() => [...counted(), ...later.counted].length > 1, 'the count of the growth');
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect([...counted(), ...later.counted]).toEqual([
+      'task-1 completed undefined 0.5',
+      'task-1 completed completed 0.75',
+    ]);
   });
 
   test.concurrent('while a service refuses records no silence counts: heartbeats may wait behind them', async () => {

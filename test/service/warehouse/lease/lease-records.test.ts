@@ -40,6 +40,7 @@ function service({ fails = false } = {}): Service {
     },
     resource: resourceFromAttributes({ 'service.name': 'test' }),
     source: { resource: { attributes: [] }, scope: { name: 'tasktrail' } },
+    onStored: () => {},
     log: () => {},
   });
   return {

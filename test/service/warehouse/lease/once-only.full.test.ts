@@ -1,4 +1,6 @@
 import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JsonObject, JsonValue } from '../../../../src/model/json.ts';
@@ -196,6 +198,37 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('what is 
     ]);
   }, 200_000);
 
+  test('spans that the holder makes go on to the endpoint once', async () => {
+    const bodies: string[] = [];
+    const endpoint = createServer(async (req, res) => {
+      let text = '';
+      for await (const piece of req) text += String(piece);
+      if (req.url === '/v1/traces') bodies.push(text);
+      res.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+    });
+    await new Promise<void>((resolve) => endpoint.listen(0, '127.0.0.1', resolve));
+    afterTest(async () => void endpoint.close());
+    const { port } = endpoint.address() as AddressInfo;
+    const { store, services } = await setUp(2, {
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+    });
+    const holder = await until(() => holderOf(services), 'a holder', TAKEOVER_MS);
+    await sendWorkflow(holder, 'workflow-sent-on');
+    const [row = ''] = await until(
+      async () => {
+        const ids = await idsOf(store, 'workflow-span', 'workflow-sent-on');
+        return ids.length > 0 && ids;
+      },
+      'the span',
+      TAKEOVER_MS,
+    );
+    const sent = (): number => bodies.join().split('workflow-sent-on').length - 1;
+    await until(() => sent() > 0, 'the span at the endpoint', TAKEOVER_MS);
+    const spanIds = [...bodies.join().matchAll(/"spanId":"([0-9a-f]{16})"/g)].map(([, id = '']) => id);
+    expect(spanIds.filter((id) => row.endsWith(storedId(`-${id}`)))).toHaveLength(1);
+  }, 120_000);
+
   test.skipIf('missing' in gateway)(
     'a document that waits for S3 is uploaded by the next holder, and late events follow',
     async () => {
@@ -218,6 +251,18 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('what is 
         'the notice',
         TAKEOVER_MS,
       );
+      const upload = async (of: ServiceProcess): Promise<unknown> => {
+        const one = (await get(of, `/api/workflows/${id}`)) as { readonly upload?: unknown };
+        const { items } = (await get(of, '/api/workflows')) as { readonly items: { upload?: unknown }[] };
+        expect(items[0]?.upload).toEqual(one.upload);
+        return one.upload;
+      };
+      expect(await upload(first)).toEqual({
+        status: 'pending',
+        url: null,
+        revision: null,
+        verified_at: null,
+      });
       first.child.kill('SIGKILL');
       const next = await until(() => holderOf(services, first), 'the next holder', TAKEOVER_MS);
       await s3.makeBucket('archive');
@@ -235,7 +280,18 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('what is 
         revision: 1,
         events: { length: 2 },
       });
-      expect([...(await s3.objectsIn('archive')).keys()]).toEqual([expect.stringContaining('2026')]);
+      const [object = ''] = (await s3.objectsIn('archive')).keys();
+      expect(object).toContain('2026');
+      await until(
+        async () =>
+          (await upload(next)) !== undefined && JSON.stringify(await upload(next)).includes('verified"'),
+        'the mark',
+      );
+      expect(await upload(next)).toMatchObject({
+        status: 'verified',
+        url: `s3://archive/${object}`,
+        revision: 1,
+      });
       await send(next, [
         record('tasktrail.artifact_create', {
           attributes: { 'tasktrail.workflow.id': id },

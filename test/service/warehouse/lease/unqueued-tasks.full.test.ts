@@ -73,7 +73,7 @@ describe.skipIf('missing' in program || 'missing' in tool)('tasks that were stor
     const tasks = new UnqueuedTasks(
       {
         ...{ term, starting },
-        records: new LeaseRecords({ sink, resource, source: sourceOf(resource), log: () => {} }),
+        records: new LeaseRecords({ sink, resource, source: sourceOf(resource), onStored: () => {}, log: () => {} }),
         queue: () => ({ knows: async (taskId) => queued.has(taskId) }),
         readMetadata: (taskId) => reader.readDocument(taskId, 'metadata'),
         onTrouble: (reason) => troubles.push(reason),
