@@ -6,6 +6,7 @@ import type { VictoriaLogs } from '../client.ts';
 import { rowsOfUnit } from '../logsql.ts';
 import { FlowView } from './flow-view.ts';
 import type { CatalogFilter, CatalogItem, TaskCatalog } from './task-catalog.ts';
+import { TaskOutputs } from './task-outputs.ts';
 import type { TaskViews } from './task-view.ts';
 import type { WorkflowCatalog } from './workflow-catalog.ts';
 
@@ -21,6 +22,8 @@ export interface TaskRowsOptions {
   readonly views: TaskViews;
   readonly catalog: TaskCatalog;
   readonly workflows: WorkflowCatalog;
+  /** LogsQL that all rows of these tasks match: their time. */
+  timeOf?(taskIds: readonly string[]): string;
 }
 
 /** What the search reads of the tasks of a VictoriaLogs: each query is answered by their lines, as by files without an index. */
@@ -42,7 +45,17 @@ export interface TaskRows {
   >;
 }
 
-export function createTaskRows({ logs, views, catalog, workflows }: TaskRowsOptions): TaskRows {
+export function createTaskRows({
+  logs,
+  views,
+  catalog,
+  workflows,
+  timeOf = () => '',
+}: TaskRowsOptions): TaskRows {
+  const outputs = new TaskOutputs({
+    ...{ logs, timeOf },
+    sizeOf: async (taskId) => (await views.read(taskId))?.summary.kinds.get('output'),
+  });
   const approvalIn = async (ids: JsonValue | undefined): Promise<Approval | undefined> => {
     if (!Array.isArray(ids)) return undefined;
     for (const id of ids.filter((one) => typeof one === 'string').slice(-WORKFLOWS_MAX)) {
@@ -60,10 +73,7 @@ export function createTaskRows({ logs, views, catalog, workflows }: TaskRowsOpti
     },
     read: (taskId) => catalog.read(taskId),
     readDocument: async (taskId, document) => (await views.read(taskId))?.document(document),
-    outputLines: async function* (taskId) {
-      const view = await FlowView.open({ logs, kind: 'output', unit: taskId });
-      for await (const lines of view?.pages() ?? []) yield lines.map(({ text }) => text);
-    },
+    outputLines: (taskId) => outputs.lines(taskId),
     list: (filter) => catalog.list(filter),
     activity: async (metadata, nowMs) => {
       const { task_id: id, status, workflow_ids: ids } = metadata;
