@@ -36,6 +36,12 @@ const ERROR_CHARS_MAX = 300;
 /** Fields by which VictoriaLogs keeps rows together. */
 const STREAM_FIELDS = 'app,kind,shard';
 
+/** To pack and unpack an answer takes longer than to send it from one machine to the next. */
+const QUERY_HEADERS = {
+  'Content-Type': 'application/x-www-form-urlencoded',
+  'Accept-Encoding': 'identity',
+} as const;
+
 /** The HTTP API of one VictoriaLogs, or of the `vlinsert` and `vlselect` of a cluster behind one address. */
 export class VictoriaLogs {
   /** Without a password. */
@@ -111,6 +117,11 @@ export class VictoriaLogs {
 
   /** The rows of a query, as they come. Ends the query when they are not read to the end. */
   async *query(query: string): AsyncGenerator<Row> {
+    for await (const rows of this.pieces(query)) yield* rows;
+  }
+
+  /** As `query`, by the pieces in which the answer comes: a turn for each row takes longer than to read it. */
+  async *pieces(query: string): AsyncGenerator<readonly Row[]> {
     const aborted = new AbortController();
     let silence = setTimeout(() => aborted.abort(), this.#silenceMs);
     const heard = (): void => {
@@ -120,7 +131,7 @@ export class VictoriaLogs {
     try {
       const response = await this.#fetch(this.#at('select/logsql/query'), {
         method: 'POST',
-        headers: { ...this.#headers, 'Content-Type': 'application/x-www-form-urlencoded' },
+        headers: { ...this.#headers, ...QUERY_HEADERS },
         body: new URLSearchParams({ query, allow_partial_response: this.#isPartial ? '1' : '0' }).toString(),
         signal: aborted.signal,
       });
@@ -145,11 +156,11 @@ export class VictoriaLogs {
 
   async rows(query: string): Promise<readonly Row[]> {
     const rows: Row[] = [];
-    for await (const row of this.query(query)) rows.push(row);
+    for await (const piece of this.pieces(query)) for (const row of piece) rows.push(row);
     return rows;
   }
 
-  async *#rowsOf({ body }: Response, heard: () => void): AsyncGenerator<Row> {
+  async *#rowsOf({ body }: Response, heard: () => void): AsyncGenerator<readonly Row[]> {
     if (body === null) return;
     const decoder = new TextDecoder();
     let rest = '';
@@ -159,7 +170,7 @@ export class VictoriaLogs {
         const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
         rest = lines.pop() ?? '';
         if (rest.length > ROW_CHARS_MAX) throw this.#unavailable('a row of its answer is too long');
-        for (const line of lines) yield this.#rowOf(line);
+        if (lines.length > 0) yield lines.map((line) => this.#rowOf(line));
       }
     } catch (error) {
       if (error instanceof TasktrailError) throw error;

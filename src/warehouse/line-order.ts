@@ -11,6 +11,7 @@ export interface Place {
 
 /** Letters for the values of half a byte, in their order. */
 const LETTERS = 'abcdefghijklmnop';
+const FIRST_LETTER = LETTERS.charCodeAt(0);
 
 /**
  * An id as it is stored: two letters for each byte. VictoriaLogs sorts texts with digits by the numbers in them; letters alone are
@@ -25,13 +26,16 @@ export function storedId(id: string): string {
 export function givenId(stored: string): string {
   const bytes = Buffer.alloc(Math.floor(stored.length / 2));
   for (let index = 0; index < bytes.length; index += 1)
-    bytes[index] =
-      LETTERS.indexOf(stored.charAt(2 * index)) * 16 + LETTERS.indexOf(stored.charAt(2 * index + 1));
+    bytes[index] = valueAt(stored, 2 * index) * 16 + valueAt(stored, 2 * index + 1);
   return bytes.toString();
 }
 
 function letter(value: number): string {
   return LETTERS.charAt(value);
+}
+
+function valueAt(stored: string, at: number): number {
+  return stored.charCodeAt(at) - FIRST_LETTER;
 }
 
 /** A part of the order of lines. */

@@ -92,18 +92,25 @@ const COPIES_MAX = 4;
  * copies that a sender makes.
  */
 export class LineCollector {
-  /** By line and by the time of arrival. */
+  /** The first row of each line. */
+  readonly #lines = new Map<string, Row>();
+  /** Of lines that have several, by line and by the time of arrival. */
   readonly #copies = new Map<string, Map<string, Row[]>>();
 
   add(row: Row): void {
     const { kind, unit, id, sender, at } = row;
-    const arrived = arrivalOf(row);
     const line = `${kind} ${unit} ${id} ${sender} ${at}`;
+    const first = this.#lines.get(line);
+    if (first === undefined) {
+      this.#lines.set(line, row);
+      return;
+    }
     let copies = this.#copies.get(line);
     if (copies === undefined) {
-      copies = new Map();
+      copies = new Map([[arrivalOf(first), [first]]]);
       this.#copies.set(line, copies);
     }
+    const arrived = arrivalOf(row);
     const copy = copies.get(arrived);
     if (copy !== undefined) {
       copy.push(row);
@@ -114,7 +121,9 @@ export class LineCollector {
   }
 
   lines(): readonly ReadLine[] {
-    const lines = [...this.#copies.values()].map((copies) => {
+    const lines = [...this.#lines].map(([line, first]) => {
+      const copies = this.#copies.get(line);
+      if (copies === undefined) return lineOf([first]);
       const read = [...copies.values()].map(lineOf).sort((a, b) => compareText(a.arrived, b.arrived));
       return read.find(({ text }) => text !== undefined) ?? read[0];
     });
@@ -149,4 +158,8 @@ function compareLines(a: ReadLine, b: ReadLine): number {
 function compareText(a: string, b: string): number {
   if (a === b) return 0;
   return a < b ? -1 : 1;
+}
+
+export function kindOf(sender: string | undefined): Sender['kind'] {
+  return sender === 'agent' || sender === 'anonymous' ? sender : 'trail';
 }

@@ -3,15 +3,23 @@ import { isoFromMs } from '../model/time.ts';
 import { arrivalOf } from './arrival.ts';
 import type { Row, VictoriaLogs } from './client.ts';
 import { type RowKind, rowsOfUnit } from './logsql.ts';
+import { MarkedPlace } from './marked-place.ts';
+import { kindOf } from './rows.ts';
 
 /** The kinds that are files of a task elsewhere. */
 export const TASK_KINDS: readonly RowKind[] = ['stage', 'output', 'fact', 'span'];
+
+/** What a row takes in memory beside its text. */
+const ROW_BYTES = 512;
 
 /** What is stored of a task, without its lines. */
 export interface TaskSummary {
   /** The sender with the most rights of all that have something in it. */
   readonly owner: Sender['kind'];
-  readonly kinds: ReadonlySet<string>;
+  /** With the memory that their lines take, about: their bytes, and more for each row. */
+  readonly kinds: ReadonlyMap<string, number>;
+  /** ISO 8601: its place in the order of creation; empty for none. Undefined without a mark. */
+  readonly at: string | undefined;
   /** ISO 8601: the earliest time of a line; null when none has one. */
   readonly firstTimestamp: string | null;
   /** When its last line came, as `arrivalOf`. */
@@ -25,14 +33,16 @@ export async function readSummary(logs: VictoriaLogs, taskId: string): Promise<T
   return (await readSummaries(logs, [taskId])).get(taskId);
 }
 
-/** Those of the known tasks. */
+/** Those of the known tasks. `time`: LogsQL that all their rows match. */
 export async function readSummaries(
   logs: VictoriaLogs,
   taskIds: readonly string[],
+  time = '',
 ): Promise<ReadonlyMap<string, TaskSummary>> {
   const rows = await logs.rows(
-    `${rowsOfUnit(TASK_KINDS, ...taskIds)} | stats by (unit, kind, sender) count() rows, ` +
-      'min(at) if (at:>0) first, min(_time) earliest, max(_time) latest',
+    `${time} ${rowsOfUnit([...TASK_KINDS, 'task'], ...taskIds)} | stats by (unit, kind, sender) count() rows, ` +
+      'min(at) if (at:>0) first, min(_time) earliest, max(_time) latest, sum(bytes) if (part:=0) bytes, ' +
+      'min(first) marked, min(created) created',
   );
   const byTask = new Map<string, Row[]>();
   for (const row of rows) {
@@ -40,10 +50,22 @@ export async function readSummaries(
     if (own === undefined) byTask.set(row.unit ?? '', [row]);
     else own.push(row);
   }
-  return new Map([...byTask].map(([taskId, own]) => [taskId, summaryOf(own)]));
+  const summaries = new Map<string, TaskSummary>();
+  for (const [taskId, own] of byTask) {
+    const marks = own.filter(({ kind }) => kind === 'task');
+    if (marks.length < own.length)
+      summaries.set(
+        taskId,
+        summaryOf(
+          own.filter(({ kind }) => kind !== 'task'),
+          marks,
+        ),
+      );
+  }
+  return summaries;
 }
 
-function summaryOf(rows: readonly Row[]): TaskSummary {
+function summaryOf(rows: readonly Row[], marks: readonly Row[]): TaskSummary {
   const firsts = rows.map(({ first }) => Number(first)).filter((first) => first > 0);
   return {
     owner: ownerIn(
@@ -52,7 +74,8 @@ function summaryOf(rows: readonly Row[]): TaskSummary {
         earliest: arrivalOf({ _time: earliest }),
       })),
     ),
-    kinds: new Set(rows.map(({ kind = '' }) => kind)),
+    kinds: sizes(rows),
+    at: placeIn(marks),
     firstTimestamp: firsts.length === 0 ? null : isoFromMs(Math.min(...firsts)),
     latest:
       rows
@@ -61,6 +84,19 @@ function summaryOf(rows: readonly Row[]): TaskSummary {
         .at(-1) ?? '',
     rows: rows.reduce((sum, row) => sum + Number(row.rows), 0),
   };
+}
+
+function sizes(rows: readonly Row[]): ReadonlyMap<string, number> {
+  const kinds = new Map<string, number>();
+  for (const { kind = '', rows: count, bytes } of rows)
+    kinds.set(kind, (kinds.get(kind) ?? 0) + Number(bytes) + Number(count) * ROW_BYTES);
+  return kinds;
+}
+
+function placeIn(marks: readonly Row[]): string | undefined {
+  const place = new MarkedPlace('');
+  for (const mark of marks) place.add({ ...mark, first: mark.marked });
+  return marks.length === 0 ? undefined : place.at;
 }
 
 interface SenderRows {
@@ -78,8 +114,4 @@ function ownerIn(rows: readonly SenderRows[]): Sender['kind'] {
   );
   const counted = [...lines, ...rows.filter((row) => row.kind === 'span' && row.earliest < first)];
   return counted.reduce<Sender['kind']>((owner, { sender }) => higherSender(owner, sender), 'anonymous');
-}
-
-export function kindOf(sender: string | undefined): Sender['kind'] {
-  return sender === 'agent' || sender === 'anonymous' ? sender : 'trail';
 }

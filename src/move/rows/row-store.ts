@@ -3,7 +3,8 @@ import { arrivalOf } from '../../warehouse/arrival.ts';
 import type { Row, VictoriaLogs } from '../../warehouse/client.ts';
 import { givenId } from '../../warehouse/line-order.ts';
 import { rowsOfKinds, rowsOfUnit } from '../../warehouse/logsql.ts';
-import { FlowView, KEPT_OF_EACH } from '../../warehouse/read/flow-view.ts';
+import { KEPT_OF_EACH } from '../../warehouse/read/flow-standing.ts';
+import { FlowView } from '../../warehouse/read/flow-view.ts';
 import { LINE_FIELDS, LineCollector, type ReadLine } from '../../warehouse/rows.ts';
 import type { LineKind } from '../../warehouse/write/stored-lines.ts';
 import { lineKey } from '../files/file-lines.ts';
@@ -105,7 +106,7 @@ export class RowStore {
         damaged += ofKind.filter(({ text }) => text === undefined).length;
         continue;
       }
-      const view = await FlowView.open({ logs: this.logs, kind, unit });
+      const view = await FlowView.open({ logs: this.logs, kind, unit }, { isWhole: true });
       if (view === undefined) continue;
       views.set(kind, view);
       damaged += view.damaged;
@@ -125,7 +126,7 @@ export class RowStore {
     for (const unit of ids) {
       const views = new Map<LineKind, FlowView>();
       for (const kind of kinds) {
-        const view = await FlowView.open({ logs: this.logs, kind, unit });
+        const view = await FlowView.open({ logs: this.logs, kind, unit }, { isWhole: true });
         if (view !== undefined) views.set(kind, view);
       }
       if (views.size === 0) continue;

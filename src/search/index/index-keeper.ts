@@ -44,6 +44,8 @@ export interface IndexKeeperOptions {
   readonly files: TaskFiles;
   /** Without it the index has tasks alone. */
   readonly records?: RecordFiles | undefined;
+  /** Tasks that are read at the same time. Default 16. */
+  readonly reads?: number | undefined;
   readonly driver: Driver;
   /** The lease of the process on the log directory. Without it the index is for its own thread only. */
   readonly lease?: number | undefined;
@@ -241,14 +243,16 @@ export class IndexKeeper {
       const removed: string[] = [];
       let characters = 0;
       while (ids.length < BATCH && characters < BATCH_CHARACTERS && this.#waiting.size > 0) {
-        const group = this.#take(READS);
+        const group = this.#take(this.#options.reads ?? READS);
         ids.push(...group);
-        await mapBounded(group, async (id) => {
-          const task = await this.#read(id);
-          if (task === undefined) removed.push(id);
-          else tasks.push(task);
-          characters += task?.text?.words.length ?? 0;
-        });
+        await Promise.all(
+          group.map(async (id) => {
+            const task = await this.#read(id);
+            if (task === undefined) removed.push(id);
+            else tasks.push(task);
+            characters += task?.text?.words.length ?? 0;
+          }),
+        );
         // A query waits for the tasks that were noted before it.
         if (this.#isComplete && this.#isHurried && ids.length >= HURRIED_BATCH) break;
       }

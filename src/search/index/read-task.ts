@@ -58,8 +58,15 @@ export async function readDocuments(files: TaskFiles, id: string): Promise<TaskD
 async function readText(files: TaskFiles, id: string, documents: TaskDocuments): Promise<IndexedText> {
   const words = new TaskWords();
   const tools = new Map<string, number>();
-  for (const text of textsOfDocuments(id, documents)) await words.add(text);
+  let waiting = textsOfDocuments(id, documents);
+  const addDocuments = async (): Promise<void> => {
+    const texts = waiting;
+    waiting = [];
+    for (const text of texts) await words.add(text);
+  };
+  // The lines are asked for at once: tasks that are read at the same time share their queries.
   for await (const lines of files.outputLines(id)) {
+    await addDocuments();
     for (const line of lines) {
       const { texts, tool } = textsOfLine(line);
       for (const text of texts) await words.add(text);
@@ -67,5 +74,6 @@ async function readText(files: TaskFiles, id: string, documents: TaskDocuments):
         tools.set(tool, (tools.get(tool) ?? 0) + 1);
     }
   }
+  await addDocuments();
   return { words: words.text(), tools };
 }

@@ -31,6 +31,10 @@ export interface WarehouseReaderOptions {
   readonly shared?: SharedState | undefined;
 }
 
+/** Tasks that are read for the index at the same time, and for how long at the most, in milliseconds. */
+const INDEX_READS = 256;
+const READ_MS = 60_000;
+
 /** Tasks of a page that are read at the same time: they share their queries. */
 const READS = 64;
 
@@ -42,7 +46,7 @@ export function warehouseReader({
   index,
   shared,
 }: WarehouseReaderOptions): CountingReader {
-  const views = new TaskViews(logs, now, keepMs);
+  const views = new TaskViews(logs, now, { keepMs });
   const workflows = new WorkflowCatalog(logs, now, shared);
   const catalog = new TaskCatalog(logs, views);
   const files = createTaskRows({ logs, views, catalog, workflows, shared });
@@ -80,16 +84,22 @@ export function warehouseReader({
 /** What the thread of the index reads. */
 export function warehouseSource(storeUrl: string): {
   readonly files: TaskFiles;
+  /** Tasks to read at the same time. */
+  readonly reads: number;
   changed(): Promise<readonly string[]>;
 } {
   const logs = new VictoriaLogs(storeUrl);
-  const views = new TaskViews(logs, Date.now);
-  const workflows = new WorkflowCatalog(logs, Date.now);
   const versions = new RowVersions(logs, Date.now);
-  const files = createTaskRows({ logs, views, catalog: new TaskCatalog(logs, views), workflows });
+  const timeOf = (taskIds: readonly string[]): string => versions.timeOf(taskIds);
+  // A task that changes is forgotten, so one is kept for as long as it is read.
+  const views = new TaskViews(logs, Date.now, { keepMs: READ_MS, viewsMax: 2 * INDEX_READS, timeOf });
+  const workflows = new WorkflowCatalog(logs, Date.now);
+  const files = createTaskRows({ logs, views, catalog: new TaskCatalog(logs, views), workflows, timeOf });
   return {
+    reads: INDEX_READS,
     files: {
       ...files,
+      names: () => versions.names(),
       versions: async (taskId) => {
         const version = await versions.of(taskId);
         return version === undefined ? undefined : { folder: version, output: version };

@@ -1,12 +1,11 @@
-import { parseObject } from '../../model/json.ts';
-import { compareMarks, isMark } from '../../model/sender.ts';
-import type { TaskLine } from '../../project/change.ts';
-import { TaskTelemetry } from '../../store/write/task/task-telemetry.ts';
-import { arrivalOf } from '../arrival.ts';
 import type { Row, VictoriaLogs } from '../client.ts';
-import { givenId, inRange, type Place } from '../line-order.ts';
-import { isOneOf, type RowKind, rowsOfUnit } from '../logsql.ts';
+import { inRange, type Place } from '../line-order.ts';
+import { isOneOf, type RowKind, rowsOfUnit, timeRange } from '../logsql.ts';
 import { LINE_FIELDS, LineCollector, type ReadLine } from '../rows.ts';
+import type { FlowLine, FlowPage, PageQuery } from './flow-page.ts';
+import { FlowPlan } from './flow-plan.ts';
+import { CALL_FIELDS, FlowStanding, KEPT_OF_EACH, keyOf } from './flow-standing.ts';
+import { HeldLines } from './held-lines.ts';
 
 /** Ids of one query: its text is at most 16 KiB long. */
 const IDS_MAX = 50;
@@ -15,37 +14,17 @@ const IDS_MAX = 50;
 const PAGE_LINES = 5_000;
 const PAGE_BYTES = 8 * 1_048_576;
 
-/**
- * Kinds of which a copy of each sender stays. Of spans, because the one of a forger must not hide the other; of facts and events,
- * because the folds decide.
- */
-export const KEPT_OF_EACH: ReadonlySet<string> = new Set<RowKind>(['span', 'workflow-span', 'fact', 'event']);
+/** Lines whose places are read at once, for several pages. */
+const PLAN_LINES = 50_000;
 
-/** A line of a flow, as readers get it. */
-export interface FlowLine extends Place {
-  /** As it was given. */
-  readonly name: string;
-  readonly text: string;
-  /** The line itself, with the fields of its first row. */
-  readonly line: ReadLine;
-}
+/** A flow that is not longer is read at once, by a reader of all of it, and by any other one. One row has about a kilobyte. */
+const WHOLE_ROWS = 16_384;
+const SMALL = { rows: 500, bytes: 262_144 };
 
-export interface PageQuery {
-  readonly after?: Place | undefined;
-  readonly before?: Place | undefined;
-  /** The last lines before the end, not the first ones. They are given in their order all the same. */
-  readonly isBackward?: boolean;
-  readonly lines?: number;
-  readonly bytes?: number;
-}
-
-/** A page of lines that stand for others. `isEnd`: there are no more in this direction. */
-export interface FlowPage {
-  readonly lines: readonly FlowLine[];
-  readonly isEnd: boolean;
-  /** The first and the last place that was read: the next page goes on there. */
-  readonly first: Place | undefined;
-  readonly last: Place | undefined;
+export interface FlowPlace {
+  readonly logs: VictoriaLogs;
+  readonly kind: RowKind;
+  readonly unit: string;
 }
 
 /**
@@ -60,178 +39,205 @@ export class FlowView {
   /** Lines of which a part is missing. */
   readonly damaged: number;
   readonly #logs: VictoriaLogs;
-  readonly #dropped: ReadonlyMap<string, Place>;
-  readonly #names: ReadonlyMap<string, string>;
+  readonly #standing: FlowStanding;
+  /** The lines themselves when they are few, else what finds them. */
+  readonly #lines: HeldLines | FlowPlan;
 
-  private constructor(
-    { logs, kind, unit }: FlowPlace,
-    counts: { readonly lines: number; readonly damaged: number },
-    { dropped, names }: Standing,
-  ) {
+  private constructor({ logs, kind, unit }: FlowPlace, known: KnownFlow) {
     this.#logs = logs;
     this.kind = kind;
     this.unit = unit;
-    this.#dropped = dropped;
-    this.#names = names;
-    this.damaged = counts.damaged;
-    this.lineCount = counts.lines - dropped.size - counts.damaged;
+    this.#standing = known.standing;
+    this.#lines = known.lines;
+    this.damaged = known.damaged;
+    this.lineCount = known.lineCount;
   }
 
-  /** Undefined when there are no such lines. */
-  static async open(place: FlowPlace): Promise<FlowView | undefined> {
+  /** Undefined when there are no such lines. `isWhole`: the reader wants all of them. */
+  static async open(
+    place: FlowPlace,
+    { isWhole = false }: { readonly isWhole?: boolean } = {},
+  ): Promise<FlowView | undefined> {
     const { logs, kind, unit } = place;
-    const [counts = {}] = await logs.rows(
-      `${rowsOfUnit([kind], unit)} | stats count() rows, sum(parts) if (part:=0) parts, ` +
-        'count_uniq_hash(id) ids, count_uniq_hash(id, sender) sent, count_uniq_hash(id, at, sender) lines, ' +
-        'count() if (reported:=1) reported',
+    const [extent = {}] = await logs.rows(
+      `${rowsOfUnit([kind], unit)} | stats count() rows, count() if (part:=0) firsts, sum(parts) if (part:=0) parts, ` +
+        'sum(bytes) if (part:=0) bytes, count() if (reported:=1) reported, min(at) first, max(at) last',
     );
-    if (Number(counts.rows ?? 0) === 0) return undefined;
-    const lines = Number(counts.lines);
-    const isOfEach = KEPT_OF_EACH.has(kind);
-    const unique = Number(isOfEach ? counts.sent : counts.ids);
-    const standing: Standing = { dropped: new Map(), names: new Map() };
-    if (lines > unique) await dropCopies(place, standing.dropped, isOfEach);
-    if (Number(counts.reported) > 0) await dropReported(place, standing);
-    const damaged = counts.rows === counts.parts ? 0 : await countDamaged(place);
-    return new FlowView(place, { lines, damaged }, standing);
+    const [rows, bytes] = [Number(extent.rows ?? 0), Number(extent.bytes)];
+    if (rows === 0) return undefined;
+    const isHeld = isWhole
+      ? rows <= WHOLE_ROWS && bytes <= PAGE_BYTES
+      : rows <= SMALL.rows && bytes <= SMALL.bytes;
+    if (isHeld) return FlowView.ofRows(place, await logs.rows(wholeFlow(kind, unit)));
+    return new FlowView(place, await readKnown(place, extent));
   }
 
-  /** All lines between two places, page by page. */
-  async *pages(after?: Place, before?: Place): AsyncGenerator<readonly FlowLine[]> {
-    for (let from = after; ; ) {
-      const page = await this.page({ after: from, before });
-      if (page.lines.length > 0) yield page.lines;
-      if (page.isEnd || page.last === undefined) return;
-      from = page.last;
+  /** Of all its rows, which have the fields of `wholeFlow`. */
+  static ofRows(place: FlowPlace, rows: readonly Row[]): FlowView {
+    const standing = new FlowStanding(place.kind);
+    const collector = new LineCollector();
+    for (const row of rows) collector.add(row);
+    const firsts = rows.filter(({ part }) => part === '0');
+    if (hasRepeats(firsts)) standing.dropCopies(firsts);
+    if (firsts.some(({ reported }) => reported === '1'))
+      standing.dropReported(firsts.filter(({ call }) => call !== undefined));
+    const all = collector.lines();
+    const lines = all.flatMap((line) => linesOf(line, standing));
+    return new FlowView(place, {
+      standing,
+      lines: new HeldLines(lines),
+      damaged: all.filter(({ text }) => text === undefined).length,
+      lineCount: lines.length,
+    });
+  }
+
+  /** The texts of all lines of a flow that is in memory. */
+  texts(): readonly string[] {
+    return this.#lines instanceof HeldLines ? this.#lines.lines.map(({ text }) => text) : [];
+  }
+
+  /** All lines, page by page. */
+  async *pages(): AsyncGenerator<readonly FlowLine[]> {
+    if (this.#lines instanceof HeldLines) {
+      if (this.lineCount > 0) yield this.#lines.lines;
+      return;
     }
+    for (let after: Place | undefined; ; ) {
+      const planned = await this.#lines.rows({ after }, PLAN_LINES);
+      const end = yield* this.#pagesOf(planned.rows, planned.isEnd);
+      if (planned.isEnd || end === undefined) return;
+      after = end;
+    }
+  }
+
+  /** The lines of these rows, and the last place. Of a place that is cut off the rest would be missing: it is left out. */
+  async *#pagesOf(
+    rows: readonly Row[],
+    isEnd: boolean,
+  ): AsyncGenerator<readonly FlowLine[], Place | undefined> {
+    let last: Place | undefined;
+    for (let rest = rows; rest.length > 0; ) {
+      const cut = cutPage(rest, { lines: PAGE_LINES, bytes: PAGE_BYTES, dropped: this.#standing.dropped });
+      const isLast = cut.count === rest.length;
+      if (isLast && !isEnd && last !== undefined) return last;
+      const [from, to] = [cut.places[0], cut.places.at(-1)];
+      if (from === undefined || to === undefined) return last;
+      // Rows of a place may be missing at the end of what was planned: they are not found by their time.
+      const lines = await this.#read(from, to, isLast && !isEnd ? undefined : rest.slice(0, cut.count));
+      if (lines.length > 0) yield lines;
+      last = to;
+      rest = rest.slice(cut.count);
+    }
+    return last;
   }
 
   async page(query: PageQuery): Promise<FlowPage> {
-    const { isBackward = false, lines = PAGE_LINES, bytes = PAGE_BYTES } = query;
-    const planned = await this.#plan({
-      ...query,
-      lines: Math.min(PAGE_LINES, lines + this.#dropped.size + 1),
-    });
-    const places: Place[] = [];
-    /** Lines at one place differ by their senders: of a span all stay. */
-    const kept = new Set<string>();
-    let sum = 0;
-    let isCut = false;
-    for (const row of planned.rows) {
-      const place = { at: Number(row.at), id: row.id ?? '' };
-      const last = places.at(-1);
-      if (last?.id !== place.id || last.at !== place.at) {
-        sum += Number(row.bytes);
-        isCut = kept.size >= lines || (sum > bytes && places.length > 0);
-        if (isCut) break;
-        places.push(place);
-      }
-      if (!this.#dropped.has(keyOf(row))) kept.add(keyOf(row));
-    }
-    const isEnd = !isCut && planned.isEnd;
+    const { after, before, isBackward = false, lines = PAGE_LINES, bytes = PAGE_BYTES } = query;
+    if (this.#lines instanceof HeldLines)
+      return this.#lines.page({ after, before, isBackward, lines, bytes });
+    const { dropped } = this.#standing;
+    const planned = await this.#lines.rows(query, Math.min(PAGE_LINES, lines + dropped.size + 1));
+    const { places, count } = cutPage(planned.rows, { lines, bytes, dropped });
+    const isEnd = count === planned.rows.length && planned.isEnd;
     if (isBackward) places.reverse();
     const [first] = places;
     const last = places.at(-1);
     if (first === undefined || last === undefined) return { lines: [], isEnd, first, last };
-    return { lines: await this.#read(first, last), isEnd, first, last };
+    const isCut = count === planned.rows.length && !planned.isEnd;
+    const rows = isCut ? undefined : planned.rows.slice(0, count);
+    return { lines: await this.#read(first, last, rows), isEnd, first, last };
   }
 
   /** Number of lines before a place. */
   async countBefore(place: Place): Promise<number> {
-    const [counts = {}] = await this.#logs.rows(
-      `${rowsOfUnit([this.kind], this.unit)} ${inRange({ before: place })} | stats count_uniq_hash(id, at, sender) lines`,
-    );
-    const dropped = [...this.#dropped.values()].filter(
-      ({ at, id }) => at < place.at || (at === place.at && id < place.id),
-    );
-    return Number(counts.lines ?? 0) - dropped.length;
+    return this.#lines instanceof HeldLines
+      ? this.#lines.countBefore(place)
+      : this.#lines.count({ before: place });
   }
 
   /** The place of a line by its number, from 0. */
   async nth(number: number): Promise<Place | undefined> {
-    let count = 0;
-    for (let after: Place | undefined; ; ) {
-      const { rows, isEnd } = await this.#plan({ after });
-      /** Repeats stand behind each other, and between them lines of other senders. */
-      const known = new Set<string>();
-      for (const row of rows) {
-        after = { at: Number(row.at), id: row.id ?? '' };
-        if (known.has(keyOf(row)) || this.#dropped.has(keyOf(row))) continue;
-        known.add(keyOf(row));
-        if (count === number) return after;
-        count += 1;
-      }
-      if (isEnd) return undefined;
-    }
+    return this.#lines instanceof HeldLines ? this.#lines.lines[number] : this.#lines.nth(number, PAGE_LINES);
   }
 
   /** The place of the line with an id. */
   async find(id: string): Promise<Place | undefined> {
+    if (this.#lines instanceof HeldLines) return this.#lines.find(id);
     const rows = await this.#logs.rows(
       `${rowsOfUnit([this.kind], this.unit)} part:=0 ${isOneOf('id', [id])} | fields at, id, sender`,
     );
-    const kept = rows.filter((row) => !this.#dropped.has(keyOf(row)));
+    const kept = rows.filter((row) => !this.#standing.dropped.has(keyOf(row)));
     const at = Math.max(...kept.map((row) => Number(row.at)));
     return kept.length === 0 ? undefined : { at, id };
   }
 
-  async #plan({
-    after,
-    before,
-    isBackward,
-    lines,
-  }: PageQuery): Promise<{ readonly rows: readonly Row[]; readonly isEnd: boolean }> {
-    const limit = lines ?? PAGE_LINES;
-    const order = isBackward ? 'desc' : '';
-    const rows = await this.#logs.rows(
-      `${rowsOfUnit([this.kind], this.unit)} part:=0 ${inRange({ after, before })} ` +
-        `| sort by (at, id) ${order} limit ${limit} | fields at, id, sender, bytes`,
-    );
-    return { rows, isEnd: rows.length < limit };
-  }
-
-  async #read(from: Place, to: Place): Promise<readonly FlowLine[]> {
+  /** `rows`: the first ones of all lines there are, by whose times the others are found faster. */
+  async #read(from: Place, to: Place, rows: readonly Row[] | undefined): Promise<readonly FlowLine[]> {
     const collector = new LineCollector();
-    const query = `${rowsOfUnit([this.kind], this.unit)} ${inRange({ from, to })} | fields ${LINE_FIELDS}`;
-    for await (const row of this.#logs.query(query)) if (!this.#dropped.has(keyOf(row))) collector.add(row);
-    return collector.lines().flatMap((line) => this.#lineOf(line));
+    const time = rows === undefined ? '' : timeOf(rows);
+    const query = `${time} ${rowsOfUnit([this.kind], this.unit)} ${inRange({ from, to })} | fields ${LINE_FIELDS}`;
+    const { dropped } = this.#standing;
+    for (const row of await this.#logs.rows(query)) if (!dropped.has(keyOf(row))) collector.add(row);
+    return collector.lines().flatMap((line) => linesOf(line, this.#standing));
   }
 
   /** The text of a line; undefined for one of which a part is missing, or that another line stands for. */
-  textOf({ row, text }: ReadLine): string | undefined {
-    const key = keyOf(row);
-    if (text === undefined || this.#dropped.has(key)) return undefined;
-    const name = this.#names.get(key);
-    return name === undefined ? text : `${text.slice(0, -1)},"tool_name":${JSON.stringify(name)}}`;
-  }
-
-  #lineOf(line: ReadLine): readonly FlowLine[] {
-    const text = this.textOf(line);
-    return text === undefined ? [] : [{ at: line.at, id: line.row.id ?? '', name: line.id, text, line }];
+  textOf(line: ReadLine): string | undefined {
+    return textOf(line, this.#standing);
   }
 }
 
-export interface FlowPlace {
-  readonly logs: VictoriaLogs;
-  readonly kind: RowKind;
-  readonly unit: string;
+/** What is read of a flow that is in memory as a whole. */
+export function wholeFlow(kind: RowKind, ...units: readonly string[]): string {
+  return `${rowsOfUnit([kind], ...units)} | fields ${LINE_FIELDS}, ${CALL_FIELDS}`;
 }
 
-interface Standing {
-  /** Lines that another one stands for. */
-  readonly dropped: Map<string, Place>;
-  /** Names of tools that only the line of the call has. */
-  readonly names: Map<string, string>;
+interface KnownFlow {
+  readonly standing: FlowStanding;
+  readonly lines: HeldLines | FlowPlan;
+  readonly damaged: number;
+  readonly lineCount: number;
 }
 
-function keyOf({ at, id, sender }: Row): string {
-  return `${at} ${id} ${sender}`;
+/** Of a flow that is read in pages. */
+async function readKnown(place: FlowPlace, extent: Row): Promise<KnownFlow> {
+  const { logs, kind, unit } = place;
+  const scope = rowsOfUnit([kind], unit);
+  const isComplete = extent.rows === extent.parts;
+  const firsts = Number(extent.firsts);
+  const [{ ids } = {}] = await logs.rows(`${scope} | stats count_uniq_hash(id) ids`);
+  const standing = new FlowStanding(kind);
+  let lines = firsts;
+  // Otherwise each row is a line.
+  const isPlain = isComplete && Number(ids) === firsts;
+  const counted = isPlain ? 'count() if (part:=0)' : 'count_uniq_hash(id, at, sender)';
+  if (!isPlain) {
+    const [counts] = await logs.rows(`${scope} | stats count_uniq_hash(id, sender) sent, ${counted} lines`);
+    lines = Number(counts?.lines);
+    const isOfEach = KEPT_OF_EACH.has(kind);
+    if (lines > Number(isOfEach ? counts?.sent : ids)) await readCopies(place, standing, isOfEach);
+  }
+  if (Number(extent.reported) > 0)
+    standing.dropReported(
+      await logs.rows(
+        `${scope} part:=0 call:* | fields _time, at, id, sender, name, reported, ${CALL_FIELDS}`,
+      ),
+    );
+  const damaged = isComplete ? 0 : await countDamaged(place);
+  const { dropped } = standing;
+  const known = { rows: Number(extent.rows), firstAt: Number(extent.first), lastAt: Number(extent.last) };
+  return {
+    standing,
+    lines: new FlowPlan({ logs, scope, extent: known, counted, dropped }),
+    damaged,
+    lineCount: lines - dropped.size - damaged,
+  };
 }
 
 /** One id at several times or from several senders. */
-async function dropCopies(
+async function readCopies(
   { logs, kind, unit }: FlowPlace,
-  dropped: Map<string, Place>,
+  standing: FlowStanding,
   isOfEach: boolean,
 ): Promise<void> {
   const scope = `${rowsOfUnit([kind], unit)} part:=0`;
@@ -242,66 +248,8 @@ async function dropCopies(
   const ids = repeated.map(({ id = '' }) => id);
   for (let at = 0; at < ids.length; at += IDS_MAX) {
     const query = `${scope} ${isOneOf('id', ids.slice(at, at + IDS_MAX))} | fields _time, at, id, sender`;
-    const best = new Map<string, Row>();
-    const rows = [...(await logs.rows(query))].sort(compareCopies);
-    for (const row of rows) {
-      const record = isOfEach ? `${row.id} ${row.sender}` : (row.id ?? '');
-      const stands = best.get(record);
-      if (stands === undefined) best.set(record, row);
-      else if (keyOf(row) !== keyOf(stands))
-        dropped.set(keyOf(row), { at: Number(row.at), id: row.id ?? '' });
-    }
+    standing.dropCopies(await logs.rows(query));
   }
-}
-
-/** The sender with the most rights first, then the copy that came first. */
-function compareCopies(a: Row, b: Row): number {
-  const [one, other] = [a.sender, b.sender].map((sender) => (isMark(sender) ? sender : undefined));
-  return compareMarks(one, other) || (arrivalOf(a) < arrivalOf(b) ? -1 : 1);
-}
-
-/** Tool calls and results that telemetry reports, and which the agent's output has as well. In the order in which they came. */
-async function dropReported({ logs, kind, unit }: FlowPlace, { dropped, names }: Standing): Promise<void> {
-  const rows = [
-    ...(await logs.rows(
-      `${rowsOfUnit([kind], unit)} part:=0 call:* | fields _time, at, id, sender, call, type, name, reported`,
-    )),
-  ].sort((a, b) => (arrivalOf(a) < arrivalOf(b) ? -1 : 1));
-  const telemetry = new TaskTelemetry();
-  const places = new Map<string, string>();
-  const drop = (key: string, { at, id = '' }: Row): void => void dropped.set(key, { at: Number(at), id });
-  const byKey = new Map<string, Row>();
-  for (const row of rows) {
-    const key = keyOf(row);
-    if (byKey.has(key) || dropped.has(key)) continue;
-    byKey.set(key, row);
-    const line = callLine(row);
-    const isReported = row.reported === '1';
-    const stored = telemetry.lineOf(line, isReported);
-    if (stored === 'known') drop(key, row);
-    if (typeof stored === 'string') continue;
-    places.set(stored.id, key);
-    const name = parseObject(stored.text)?.tool_name;
-    if (isReported && typeof name === 'string' && line.tool_name === undefined) names.set(key, name);
-  }
-  for (const id of telemetry.takeSuperseded()) {
-    const key = places.get(id);
-    const row = key === undefined ? undefined : byKey.get(key);
-    if (key !== undefined && row !== undefined) drop(key, row);
-  }
-}
-
-/** As much of a line as decides which one stands for the others. */
-function callLine({ id = '', call, type, name, sender, reported }: Row): TaskLine {
-  return {
-    timestamp: '',
-    event_id: givenId(id),
-    type: type ?? '',
-    tool_use_id: call ?? '',
-    ...(name !== undefined && { tool_name: name }),
-    ...(reported === '1' && { source: 'telemetry' }),
-    ...(isMark(sender) && { sender }),
-  };
 }
 
 /** Lines without a whole copy. */
@@ -311,4 +259,57 @@ async function countDamaged({ logs, kind, unit }: FlowPlace): Promise<number> {
       '| math n - p as missing | stats by (at, id, sender) max(missing) best | filter best:<0 | stats count() damaged',
   );
   return Number(counts?.damaged ?? 0);
+}
+
+interface PageLimits {
+  readonly lines: number;
+  readonly bytes: number;
+  readonly dropped: ReadonlyMap<string, Place>;
+}
+
+/** The places of a page, and the number of rows there. Lines at one place differ by their senders: of a span all stay. */
+function cutPage(
+  rows: readonly Row[],
+  { lines, bytes, dropped }: PageLimits,
+): { places: Place[]; count: number } {
+  const places: Place[] = [];
+  const kept = new Set<string>();
+  let sum = 0;
+  for (const [count, row] of rows.entries()) {
+    const place = { at: Number(row.at), id: row.id ?? '' };
+    const last = places.at(-1);
+    if (last?.id !== place.id || last.at !== place.at) {
+      sum += Number(row.bytes);
+      if (kept.size >= lines || (sum > bytes && places.length > 0)) return { places, count };
+      places.push(place);
+    }
+    if (!dropped.has(keyOf(row))) kept.add(keyOf(row));
+  }
+  return { places, count: rows.length };
+}
+
+/** LogsQL for the times of these rows: the rows of a line came at the same time. */
+function timeOf(rows: readonly Row[]): string {
+  const times = rows.map((row) => Date.parse(row._time ?? ''));
+  const [first, last] = times.reduce(
+    ([from, to], ms) => [Math.min(from, ms), Math.max(to, ms)],
+    [Infinity, 0],
+  );
+  return timeRange(first, last);
+}
+
+function hasRepeats(rows: readonly Row[]): boolean {
+  return new Set(rows.map(({ id }) => id)).size < rows.length;
+}
+
+function textOf({ row, text }: ReadLine, { dropped, names }: FlowStanding): string | undefined {
+  const key = keyOf(row);
+  if (text === undefined || dropped.has(key)) return undefined;
+  const name = names.get(key);
+  return name === undefined ? text : `${text.slice(0, -1)},"tool_name":${JSON.stringify(name)}}`;
+}
+
+function linesOf(line: ReadLine, standing: FlowStanding): readonly FlowLine[] {
+  const text = textOf(line, standing);
+  return text === undefined ? [] : [{ at: line.at, id: line.row.id ?? '', name: line.id, text, line }];
 }

@@ -2,7 +2,8 @@ import { TasktrailError } from '../../errors.ts';
 import type { FlowWindow, WindowQuery } from '../../model/task-reading.ts';
 import { isName } from '../../store/read/window/line-name.ts';
 import { type Place, storedId } from '../line-order.ts';
-import type { FlowLine, FlowView } from './flow-view.ts';
+import type { FlowLine } from './flow-page.ts';
+import type { FlowView } from './flow-view.ts';
 
 /** As of files: a window ends before this many bytes of lines. A longer line is a window of its own. */
 const WINDOW_BYTES_MAX = 16 * 1_048_576;

@@ -28,8 +28,8 @@ export interface RowReader {
 
 /** The same answers as of files. Holds a page of lines in memory for each reader. */
 export function createRowReader({ logs, views }: RowReaderOptions): RowReader {
-  const viewOf = (taskId: string, kind: RowKind): Promise<FlowView | undefined> =>
-    FlowView.open({ logs, kind, unit: checkId('task id', taskId) });
+  const viewOf = (taskId: string, kind: RowKind, isWhole: boolean): Promise<FlowView | undefined> =>
+    FlowView.open({ logs, kind, unit: checkId('task id', taskId) }, { isWhole });
   const hasTask = async (taskId: string): Promise<boolean> =>
     (await readSummary(logs, checkId('task id', taskId))) !== undefined;
   return {
@@ -37,15 +37,15 @@ export function createRowReader({ logs, views }: RowReaderOptions): RowReader {
     readDocument: async (taskId, document) =>
       (await views.read(checkId('task id', taskId)))?.document(document),
     openFlow: async (taskId, flow) => {
-      const view = await viewOf(taskId, FLOWS[flow]);
+      const view = await viewOf(taskId, FLOWS[flow], true);
       return view && flowOf(view, (text) => [text]);
     },
     openWindow: async (taskId, flow, query) => {
-      const view = await viewOf(taskId, FLOWS[flow]);
+      const view = await viewOf(taskId, FLOWS[flow], false);
       return view && openLineWindow(view, query);
     },
     openTrace: async (taskId) => {
-      const view = await viewOf(taskId, 'span');
+      const view = await viewOf(taskId, 'span', true);
       if (view !== undefined) return flowOf(view, (text) => spanItems(parseObject(text)));
       return (await hasTask(taskId)) ? NO_LINES : undefined;
     },

@@ -7,6 +7,7 @@ import { rowsOfUnit } from '../logsql.ts';
 import { FlowView } from './flow-view.ts';
 import type { SharedState } from './shared-state.ts';
 import type { CatalogFilter, CatalogItem, TaskCatalog } from './task-catalog.ts';
+import { TaskOutputs } from './task-outputs.ts';
 import type { TaskViews } from './task-view.ts';
 import type { WorkflowCatalog } from './workflow-catalog.ts';
 
@@ -24,6 +25,8 @@ export interface TaskRowsOptions {
   readonly workflows: WorkflowCatalog;
   /** Without it each fact is a sign of life, and nothing else. */
   readonly shared?: Pick<SharedState, 'heartbeatAgeMs'> | undefined;
+  /** LogsQL that all rows of these tasks match: their time. */
+  timeOf?(taskIds: readonly string[]): string;
 }
 
 /** What the search reads of the tasks of a VictoriaLogs: each query is answered by their lines, as by files without an index. */
@@ -45,7 +48,18 @@ export interface TaskRows {
   >;
 }
 
-export function createTaskRows({ logs, views, catalog, workflows, shared }: TaskRowsOptions): TaskRows {
+export function createTaskRows({
+  logs,
+  views,
+  catalog,
+  workflows,
+  shared,
+  timeOf = () => '',
+}: TaskRowsOptions): TaskRows {
+  const outputs = new TaskOutputs({
+    ...{ logs, timeOf },
+    sizeOf: async (taskId) => (await views.read(taskId))?.summary.kinds.get('output'),
+  });
   const approvalIn = async (ids: JsonValue | undefined): Promise<Approval | undefined> => {
     if (!Array.isArray(ids)) return undefined;
     for (const id of ids.filter((one) => typeof one === 'string').slice(-WORKFLOWS_MAX)) {
@@ -63,10 +77,7 @@ export function createTaskRows({ logs, views, catalog, workflows, shared }: Task
     },
     read: (taskId) => catalog.read(taskId),
     readDocument: async (taskId, document) => (await views.read(taskId))?.document(document),
-    outputLines: async function* (taskId) {
-      const view = await FlowView.open({ logs, kind: 'output', unit: taskId });
-      for await (const lines of view?.pages() ?? []) yield lines.map(({ text }) => text);
-    },
+    outputLines: (taskId) => outputs.lines(taskId),
     list: (filter) => catalog.list(filter),
     activity: async (metadata, nowMs) => {
       const { task_id: id, status, workflow_ids: ids } = metadata;

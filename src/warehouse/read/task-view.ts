@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { Metadata } from '../../model/documents.ts';
 import { EVENT } from '../../model/events.ts';
@@ -18,6 +17,7 @@ import type { VictoriaLogs } from '../client.ts';
 import { rowsOfUnit } from '../logsql.ts';
 import { LINE_FIELDS, type ReadLine, readLines } from '../rows.ts';
 import { readSummaries, type TaskSummary } from '../task-summary.ts';
+import { byUnit, groupsByBytes, UnitTurns } from './unit-turns.ts';
 
 /** As in files: a task has settled after this much quiet. */
 const SETTLE_MS = 2_000;
@@ -26,9 +26,8 @@ const SETTLE_MS = 2_000;
 const VIEWS_MAX = 256;
 const VIEW_MS = 250;
 
-/** Tasks of one query: those that are asked for in one turn. Ids may be long, and the text of a query is at most 16 KiB. */
-const TASKS_MAX = 32;
-const ID_CHARS_MAX = 8_192;
+/** Bytes of the facts of one query: a fold of each task is made before the next ones are read. */
+const FACT_BYTES_MAX = 8 * 1_048_576;
 
 export type TaskEndDocuments = Pick<TaskEnd, 'metadata' | 'result'>;
 
@@ -46,26 +45,28 @@ export interface TaskView {
   document(name: TaskDocument): JsonObject | undefined;
 }
 
+export interface TaskViewsOptions {
+  readonly keepMs?: number | undefined;
+  readonly viewsMax?: number;
+  /** LogsQL that all rows of these tasks match: their time. */
+  timeOf?(taskIds: readonly string[]): string;
+}
+
 const NAMES = { metadata: 'metadata', input: 'input', 'final-result': 'finalResult' } as const;
 
 /** Folds tasks. */
 export class TaskViews {
-  readonly #logs: VictoriaLogs;
-  readonly #now: () => number;
   readonly #keepMs: number;
-  #next: Batch | undefined;
-  readonly #views = new LRUCache<
-    string,
-    { readonly atMs: number; readonly view: Promise<TaskView | undefined> }
-  >({
-    max: VIEWS_MAX,
-  });
+  /** Calls of one turn share their queries. */
+  readonly #turns: UnitTurns<TaskView>;
+  readonly #views: LRUCache<string, { readonly atMs: number; readonly view: Promise<TaskView | undefined> }>;
 
   /** `now`: milliseconds since the epoch. */
-  constructor(logs: VictoriaLogs, now: () => number, keepMs: number = VIEW_MS) {
-    this.#logs = logs;
-    this.#now = now;
+  constructor(logs: VictoriaLogs, now: () => number, options: TaskViewsOptions = {}) {
+    const { keepMs = VIEW_MS, viewsMax = VIEWS_MAX, timeOf = () => '' } = options;
     this.#keepMs = keepMs;
+    this.#views = new LRUCache({ max: viewsMax });
+    this.#turns = new UnitTurns((ids) => readViews({ logs, ids, time: timeOf(ids), nowMs: now() }));
   }
 
   /** Undefined for an unknown task. */
@@ -77,7 +78,7 @@ export class TaskViews {
 
   /** As it is now, also when it was read before. */
   readNow(taskId: string): Promise<TaskView | undefined> {
-    const view = this.#gather(taskId);
+    const view = this.#turns.read(taskId);
     this.#views.set(taskId, { atMs: performance.now(), view });
     view.catch(() => this.#views.delete(taskId));
     return view;
@@ -87,66 +88,37 @@ export class TaskViews {
   forget(taskId: string): void {
     this.#views.delete(taskId);
   }
+}
 
-  /** Calls of one turn share their queries. */
-  async #gather(taskId: string): Promise<TaskView | undefined> {
-    if (this.#next === undefined || isFull(this.#next, taskId)) this.#next = this.#openBatch();
-    this.#next.ids.push(taskId);
-    this.#next.characters += taskId.length;
-    return (await this.#next.views).get(taskId);
+interface ViewsQuery {
+  readonly logs: VictoriaLogs;
+  readonly ids: readonly string[];
+  readonly time: string;
+  readonly nowMs: number;
+}
+
+async function readViews({ logs, ids, time, nowMs }: ViewsQuery): Promise<ReadonlyMap<string, TaskView>> {
+  const summaries = await readSummaries(logs, ids, time);
+  const views = new Map<string, TaskView>();
+  for (const group of groupsByBytes(
+    [...summaries],
+    ([, { kinds }]) => kinds.get('fact') ?? 0,
+    FACT_BYTES_MAX,
+  )) {
+    const known = group.map(([id]) => id);
+    const withSpans = group.flatMap(([id, { kinds }]) => (kinds.has('span') ? id : []));
+    const scope = `${time} ${rowsOfUnit(['fact', 'output'], ...known)}`;
+    const [lines, spans] = await Promise.all([
+      logs.rows(`${scope} (kind:=fact or logged:=1) | fields ${LINE_FIELDS}`).then(byUnit),
+      withSpans.length === 0 ? new Map<string, readonly GenAiSpan[]>() : readSpans(logs, withSpans, time),
+    ]);
+    for (const [id, summary] of group)
+      views.set(
+        id,
+        viewOf({ id, summary, lines: readLines(lines.get(id) ?? []), spans: spans.get(id) ?? [], nowMs }),
+      );
   }
-
-  #openBatch(): Batch {
-    const ids: string[] = [];
-    const views = nextTurn().then(() => {
-      if (this.#next?.ids === ids) this.#next = undefined;
-      return readViews(this.#logs, ids, this.#now());
-    });
-    return { ids, views, characters: 0 };
-  }
-}
-
-/** Tasks that are read together. */
-interface Batch {
-  readonly ids: string[];
-  readonly views: Promise<ReadonlyMap<string, TaskView>>;
-  characters: number;
-}
-
-function isFull({ ids, characters }: Batch, next: string): boolean {
-  return ids.length === TASKS_MAX || characters + next.length > ID_CHARS_MAX;
-}
-
-async function readViews(
-  logs: VictoriaLogs,
-  ids: readonly string[],
-  nowMs: number,
-): Promise<ReadonlyMap<string, TaskView>> {
-  const summaries = await readSummaries(logs, ids);
-  const known = [...summaries.keys()];
-  if (known.length === 0) return new Map();
-  const withSpans = known.filter((id) => summaries.get(id)?.kinds.has('span'));
-  const texts = `${rowsOfUnit(['fact', 'output'], ...known)} (kind:=fact or logged:=1) | fields ${LINE_FIELDS}`;
-  const [lines, spans] = await Promise.all([
-    logs.rows(texts).then((rows) => byUnit(readLines(rows))),
-    withSpans.length === 0 ? new Map<string, readonly GenAiSpan[]>() : readSpans(logs, withSpans),
-  ]);
-  return new Map(
-    [...summaries].map(([id, summary]) => [
-      id,
-      viewOf({ id, summary, lines: lines.get(id) ?? [], spans: spans.get(id) ?? [], nowMs }),
-    ]),
-  );
-}
-
-function byUnit(lines: readonly ReadLine[]): ReadonlyMap<string, readonly ReadLine[]> {
-  const units = new Map<string, ReadLine[]>();
-  for (const line of lines) {
-    const own = units.get(line.unit);
-    if (own === undefined) units.set(line.unit, [line]);
-    else own.push(line);
-  }
-  return units;
+  return views;
 }
 
 interface TaskRowSet {
@@ -202,8 +174,11 @@ function viewOf({ id, summary, lines, spans, nowMs }: TaskRowSet): TaskView {
 async function readSpans(
   logs: VictoriaLogs,
   ids: readonly string[],
+  time: string,
 ): Promise<ReadonlyMap<string, readonly GenAiSpan[]>> {
-  const rows = await logs.rows(`${rowsOfUnit(['span'], ...ids)} part:=0 genai:* | fields _time, unit, genai`);
+  const rows = await logs.rows(
+    `${time} ${rowsOfUnit(['span'], ...ids)} part:=0 genai:* | fields _time, unit, genai`,
+  );
   const spans = new Map<string, { readonly arrived: string; readonly span: GenAiSpan }[]>();
   for (const row of rows) {
     const span = parseObject(row.genai);

@@ -3,7 +3,7 @@ import { isoFromMs } from '../../model/time.ts';
 import type { VictoriaLogs } from '../client.ts';
 import { is, type RowKind, rowsOfKinds } from '../logsql.ts';
 import { RowCounts } from '../read/row-counts.ts';
-import { kindOf } from '../task-summary.ts';
+import { kindOf } from '../rows.ts';
 
 /** Rows are visible after about a second, and the clocks of the services that store them differ: so much is read again. */
 export const OVERLAP_MS = 15_000;

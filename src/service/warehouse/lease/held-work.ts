@@ -66,7 +66,7 @@ export function startHeldWork(term: Term, parts: HeldWorkParts): HeldWork {
   const { logs, books, board, records, metrics, link, prefix, log } = parts;
   const markKey = `${prefix}watched`;
   // Each look is to see what was stored a moment ago.
-  const views = new TaskViews(logs, Date.now, 0);
+  const views = new TaskViews(logs, Date.now, { keepMs: 0 });
   const workflows = new WorkflowCatalog(logs, Date.now);
   let notifier: Notifier | undefined;
   const uploads = startRowUploads(term, { ...parts, workflows });
