@@ -2,6 +2,7 @@ import type { Books } from '../../../books.ts';
 import type { Config } from '../../../config/config.ts';
 import { TasktrailError } from '../../../errors.ts';
 import { sha256 } from '../../../model/sha256.ts';
+import { keyPrefixOf, type Tenant } from '../../../model/tenant.ts';
 import { RedisLink } from '../../../queue/bullmq/redis-link.ts';
 import type { Sink } from '../../../receive/sink.ts';
 import { loadOptional } from '../../../system/optional-package.ts';
@@ -62,7 +63,7 @@ async function openLease(parts: OnceOnlyParts, url: string): Promise<OnceOnly> {
   const link = new RedisLink(ioredis, { url, log });
   const tenant = tenantOf(config.storeUrl);
   // Not the address: two names of one store must not have two holders.
-  const prefix = `tasktrail:{store ${tenant}}:`;
+  const prefix = `${keyPrefixOf(tenant)}:`;
   const board = new HeartbeatBoard({ link, prefix });
   const outboxes = new RedisOutboxes({ link, prefix });
   let lease: RedisLease | undefined;
@@ -78,10 +79,10 @@ async function openLease(parts: OnceOnlyParts, url: string): Promise<OnceOnly> {
         startHeldWork(term, {
           ...{ config, logs, books, board, records, link, prefix, log },
           outboxes,
-          directory: sha256(`${config.key ?? ''} ${tenant}`),
+          directory: sha256(`${config.key ?? ''} ${tenant.account}:${tenant.project}`),
         });
       const started = new RedisLease({
-        ...{ link, prefix, store: `${logs.name}/${tenant}` },
+        ...{ link, prefix, store: `${logs.name}/${tenant.account}:${tenant.project}` },
         onTaken: (term) => {
           log(`holds the lease in Redis, number ${term.number}`);
           changes.begin(() => work(term));
@@ -153,8 +154,7 @@ function withTrouble(sink: Sink, onTrouble: () => void): Sink {
   };
 }
 
-/** `<account>:<project>`. */
-function tenantOf(storeUrl: string): string {
+function tenantOf(storeUrl: string): Tenant {
   const { AccountID: account = '0', ProjectID: project = '0' } = readStoreAddress(storeUrl).headers;
-  return `${account}:${project}`;
+  return { account, project };
 }
