@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { tenantIn } from '../model/tenant.ts';
 import { safeLogLine } from '../redact/log-line.ts';
 import { startWarehouseService, type WarehouseService } from '../service/warehouse/warehouse-service.ts';
 import { readVersion } from '../system/version.ts';
@@ -33,6 +34,7 @@ function describe({ config, url, otlpUrl, store }: WarehouseService): string {
           row('queue', `Redis at ${new URL(redisUrl).host}`),
           ...webhookNotes(config).map((note) => row('off', note)),
           ...(isKnownToWorkers(config) ? [] : [row('warning', NO_KEY)]),
+          ...tenantNotes(config).map((note) => row('warning', note)),
         ];
   return `${[
     `tasktrail ${readVersion()}, serve`,
@@ -43,6 +45,15 @@ function describe({ config, url, otlpUrl, store }: WarehouseService): string {
     ...queue,
     row('writes to', `VictoriaLogs at ${store}`),
   ].join('\n')}\n`;
+}
+
+/** A worker does not have the address, so what they meet by in Redis cannot come from it. */
+function tenantNotes({ storeUrl = '', tenant }: Config): readonly string[] {
+  const named = tenantIn(storeUrl);
+  if (named === undefined || tenant !== undefined) return [];
+  return [
+    `TASK_LOGS_STORE_URL names tenant ${named}, and Redis does not keep it apart from others: set TASK_LOGS_TENANT=${named} here and for its workers, or give it its own Redis`,
+  ];
 }
 
 /** Whether the records of a worker on another machine can be told from those of others. */

@@ -38,6 +38,11 @@ export async function start(
       'ERR_CONFIG_INVALID',
       'TASK_LOGS_STORE_URL is for "tasktrail serve": "tasktrail start" keeps its tasks in files',
     );
+  if (role !== 'worker' && config.storeUrl === undefined && config.tenant !== undefined)
+    throw new TasktrailError(
+      'ERR_CONFIG_INVALID',
+      `TASK_LOGS_TENANT is for "tasktrail serve" over VictoriaLogs and for "tasktrail worker": leave it out for "tasktrail ${role === 'all' ? 'start' : role}" without TASK_LOGS_STORE_URL`,
+    );
   if (role === 'serve' && config.storeUrl !== undefined)
     return (await import('./serve-warehouse.ts')).serveWarehouse(config, signals);
   const stopped = signals.first();

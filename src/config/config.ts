@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
-import { accessSync, constants } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
-import { basename, isAbsolute, join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { TasktrailError } from '../errors.ts';
 import type { FsyncMode } from '../model/fsync-mode.ts';
 import type { JournalFull } from '../model/journal-full.ts';
-import { addressOfTenant } from '../model/tenant.ts';
+import { addressOfTenant, s3PrefixOfTenant } from '../model/tenant.ts';
 import { contradictions } from './contradictions.ts';
 import { type Environment, processEnvironment } from './environment.ts';
 import type { AgentConfig, CommandConfig } from './file/agent-schema.ts';
@@ -15,6 +14,7 @@ import { type NotifyReceiver, resolveNotify } from './file/notify-receivers.ts';
 import type { RedactRule } from './file/redact-schema.ts';
 import { gitConfigFile, gitRoot, remoteOwner } from './git.ts';
 import { type MetricsConfig, resolveMetrics } from './metrics.ts';
+import { defaultLogDir, directoryOfTenant } from './place/log-dir.ts';
 import { type ReadSettings, readSettings, type Source, uselessVariableNotes } from './read-settings.ts';
 import { type ResolvedS3, resolveS3, type S3Config } from './s3.ts';
 import { SETTINGS, type SettingName } from './settings.ts';
@@ -125,6 +125,8 @@ export interface ConfigOptions {
   readonly recordsOnly?: boolean;
   /** For another command that is not the service: problems of the service's settings do not stop it. */
   readonly withoutService?: boolean;
+  /** For a command whose log directory is named, whatever the tenant of the VictoriaLogs is. */
+  readonly isOfAllTenants?: boolean;
   /** By setting name, e.g. `{ PORT: '0' }`. */
   readonly flags?: Readonly<Record<string, string | undefined>>;
   /** Must exist. Default: `tasktrail.config.json` in `cwd`, which may be missing. */
@@ -188,12 +190,13 @@ export function loadConfig(
   ];
   if (problems.length > 0) throw new TasktrailError('ERR_CONFIG_INVALID', problems.join('\n'));
   return deepFreeze({
-    ...variableFields(read, { cwd, variables }),
+    ...variableFields(read, { ...options, cwd, variables }),
     ...(options.recordsOnly === true && read.value('TASK_LOGS_STORE') && hasAgentEndpoint(variables)
       ? NO_ENDPOINTS
       : {}),
     ...sharedFields(read, files),
-    ...{ s3, project, webhooks: webhooks.found, notify: notify.found, trigger, agents, commands },
+    s3: s3 && { ...s3, prefix: s3PrefixOfTenant(s3.prefix, read.value('TASK_LOGS_TENANT')) },
+    ...{ project, webhooks: webhooks.found, notify: notify.found, trigger, agents, commands },
     notes: [
       ...(envFile?.notes ?? []),
       ...files.notes,
@@ -228,19 +231,26 @@ const NO_ENDPOINTS = {
   otlpLogsEndpoint: undefined,
 };
 
+interface Place extends Pick<Environment, 'variables'>, Pick<ConfigOptions, 'isOfAllTenants'> {
+  readonly cwd: string;
+}
+
 /** The fields that only flags and variables give. */
 function variableFields(
   read: ReadSettings,
-  { cwd, variables }: { readonly cwd: string; readonly variables: Environment['variables'] },
+  { cwd, variables, isOfAllTenants = false }: Place,
 ): Omit<Config, SharedField | FileField> {
   const { given, value } = read;
   const host = value('HOST');
-  const logDir = resolve(cwd, value('TASK_LOGS_DIR') ?? defaultLogDir(variables));
+  const placed = (path: string): string =>
+    isOfAllTenants ? resolve(cwd, path) : directoryOfTenant(resolve(cwd, path), value('TASK_LOGS_TENANT'));
+  const logDir = placed(value('TASK_LOGS_DIR') ?? defaultLogDir(variables));
+  const workflowDir = given('TASK_LOGS_WORKFLOW_DIR');
   const resource = parseResource(value('OTEL_RESOURCE_ATTRIBUTES'));
   return {
     enabled: value('TASK_LOGS_ENABLED'),
     logDir,
-    workflowDir: resolve(cwd, value('TASK_LOGS_WORKFLOW_DIR') ?? join(logDir, '_workflow')),
+    workflowDir: workflowDir === undefined ? join(logDir, '_workflow') : placed(workflowDir),
     fileMode: value('TASK_LOGS_FILE_MODE'),
     fsync: value('TASK_LOGS_FSYNC'),
     journalMax: value('TASK_LOGS_JOURNAL_MAX'),
@@ -364,20 +374,6 @@ function memoryDirOf(read: ReadSettings, { variables, envFile }: Environment, cw
   const others = Object.fromEntries(Object.entries(variables).filter(([name]) => !names.has(name)));
   const home = names.has('HOME') ? userInfo().homedir : homedir();
   return resolve(cwd, given ?? defaultLogDir(others, home));
-}
-
-const SYSTEM_LOG_DIR = '/data/logs/tasks';
-
-function defaultLogDir(variables: Environment['variables'], home: string = homedir()): string {
-  try {
-    accessSync(SYSTEM_LOG_DIR, constants.W_OK | constants.X_OK);
-    return SYSTEM_LOG_DIR;
-  } catch {
-    // ENOENT, EACCES: then the user's own state directory.
-    const state = variables.XDG_STATE_HOME ?? '';
-    // A relative path is ignored (XDG Base Directory Specification): it would differ by working directory.
-    return join(isAbsolute(state) ? state : join(home, '.local', 'state'), 'tasktrail', 'tasks');
-  }
 }
 
 /** https://opentelemetry.io/docs/specs/otel/resource/sdk/ */

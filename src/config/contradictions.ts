@@ -29,14 +29,16 @@ function exposedHosts({ given, sources }: ReadSettings): readonly string[] {
 /** The token decides about the tenant of a client, so each service needs one. */
 function tenantProblems({ given }: ReadSettings, isService: boolean): readonly string[] {
   const [address, tenant] = [given('TASK_LOGS_STORE_URL'), given('TASK_LOGS_TENANT')];
-  if (tenant === undefined) return [];
   const problem = address === undefined ? undefined : tenantProblem(address, tenant);
   if (problem !== undefined) return [`TASK_LOGS_STORE_URL: ${problem}`];
-  if (!isService) return [];
-  if (address === undefined)
+  if (tenant === undefined || !isService) return [];
+  if (address === undefined) {
+    // A worker: it meets the services of its tenant in Redis, and has no clients.
+    if (given('TASK_LOGS_STORE') === false) return [];
     return [
-      'TASK_LOGS_TENANT is a tenant of a VictoriaLogs: set TASK_LOGS_STORE_URL, or leave it out where records are in files',
+      'TASK_LOGS_TENANT is a tenant of a VictoriaLogs: set TASK_LOGS_STORE_URL for a service or TASK_LOGS_STORE=false for a worker, or leave it out where records are in files',
     ];
+  }
   if (given('TASK_LOGS_API_TOKEN') !== undefined) return [];
   return [
     'TASK_LOGS_TENANT needs TASK_LOGS_API_TOKEN, another one for each tenant: it decides which one a client reads',

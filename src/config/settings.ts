@@ -137,7 +137,7 @@ export const SETTINGS: SettingTable<Settings> = {
     defaultText: 'that of the address, else 0:0',
     group: 'Recording',
     sentence:
-      'The tenant of that VictoriaLogs in which this process reads and writes; it needs a token of its own. See [tenants](victorialogs.md#tenants).',
+      'The tenant of that VictoriaLogs in which this process reads and writes, the same for its workers; it needs a token of its own. Keys in Redis, the log directory and keys in S3 carry it. See [tenants](victorialogs.md#tenants).',
     field: 'tenant',
   },
   TASK_LOGS_EMIT_WORKFLOW_EVENTS: {

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { errnoOf, messageOf } from '../errors.ts';
+import { queuePrefixOf } from '../model/tenant.ts';
 import { placeOf } from '../queue/bullmq/redis-link.ts';
 import { probeRedis } from '../queue/bullmq/redis-probe.ts';
 import { type Refusal, refusalOf } from '../queue/redis-refusal.ts';
@@ -20,7 +21,7 @@ export async function checkRedis({ config }: Subject): Promise<readonly Finding[
   if (url === undefined)
     return [ok('REDIS_URL', 'not set: the queue is in memory, which is enough for tasktrail start')];
   const where = `REDIS_URL ${placeOf(url)}`;
-  const answers = await ask(url);
+  const answers = await ask(url, queuePrefixOf(config.tenant));
   if ('error' in answers) return [explain(where, url, answers.error)];
   const { info, refusal } = answers;
   // A user of few rights has no INFO, and the queue needs none.
@@ -37,7 +38,7 @@ interface Answers {
   readonly refusal: Refusal | undefined;
 }
 
-async function ask(url: string): Promise<Answers | { readonly error: unknown }> {
+async function ask(url: string, prefix: string): Promise<Answers | { readonly error: unknown }> {
   const ioredis = await loadOptional('ioredis', () => import('ioredis'), 'REDIS_URL');
   const client: Redis = new ioredis.Redis(url, {
     lazyConnect: true,
@@ -57,7 +58,7 @@ async function ask(url: string): Promise<Answers | { readonly error: unknown }> 
   try {
     await client.connect();
     const info = await client.info().catch(unlessForbidden);
-    return { info, refusal: await findRefusal(client) };
+    return { info, refusal: await findRefusal(client, prefix) };
   } catch (error) {
     return { error: reason ?? error };
   } finally {
@@ -71,8 +72,8 @@ function unlessForbidden(error: unknown): undefined {
 }
 
 /** One script on keys that are gone when it ends: only a write shows whether writes are refused. */
-async function findRefusal(client: Redis): Promise<Refusal | undefined> {
-  return probeRedis(client, (type) => `tasktrail:agent:${type}`);
+async function findRefusal(client: Redis, prefix: string): Promise<Refusal | undefined> {
+  return probeRedis(client, (type) => `${prefix}:agent:${type}`);
 }
 
 function explain(where: string, url: string, error: unknown): Finding {

@@ -1,6 +1,7 @@
 import type { Books } from '../books.ts';
 import type { Config } from '../config/config.ts';
 import type { JsonObject } from '../model/json.ts';
+import { queuePrefixOf } from '../model/tenant.ts';
 import { openBullmqQueue } from '../queue/bullmq/bullmq-queue.ts';
 import type { TaskClaims } from '../queue/bullmq/task-claims.ts';
 import { InProcessQueue } from '../queue/in-process-queue.ts';
@@ -29,14 +30,15 @@ export async function openQueue(
   config: Config,
   { books, log }: { readonly books: Books; log(line: string): void },
 ): Promise<OpenQueue> {
-  const { redisUrl: url, concurrency } = config;
+  const { redisUrl: url, concurrency, tenant } = config;
   if (url === undefined) {
     // With its home, an unfinished task is only queued again by the service of the same log directory.
     const home = config.enabled && config.store ? await directoryId(config.logDir) : undefined;
     const queue = new InProcessQueue({ name: QUEUE_NAME, concurrency, home });
     return { queue, claims: undefined, onReady: () => {}, close: (deadlineMs) => queue.close(deadlineMs) };
   }
-  const queue = await openBullmqQueue({ url, name: QUEUE_NAME, concurrency, log });
+  const prefix = queuePrefixOf(tenant);
+  const queue = await openBullmqQueue({ url, name: QUEUE_NAME, concurrency, prefix, log });
   const report = (): void => books.setReason('queue', queue.problem);
   report();
   const timer = setInterval(report, REPORT_MS).unref();

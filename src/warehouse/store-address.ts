@@ -1,5 +1,5 @@
 import { TasktrailError } from '../errors.ts';
-import { readTenant } from '../model/tenant.ts';
+import { readTenant, TENANT_FORM } from '../model/tenant.ts';
 import { firstOfText } from '../model/text.ts';
 
 export interface StoreAddress {
@@ -33,7 +33,8 @@ export function readStoreAddress(address: string): StoreAddress {
   const isKnown = [...searchParams.keys()].every((name) => name === 'tenant' || name === 'flush');
   const isOnce = more.length === 0 && moreFlush.length === 0 && hash === '';
   const isTenantWrong = tenant !== undefined && account === undefined;
-  if (!isKnown || !isOnce || isTenantWrong || !['true', 'false'].includes(flush)) throw invalid(address);
+  if (isTenantWrong) throw invalid(address, `its tenant: ${TENANT_FORM}`);
+  if (!isKnown || !isOnce || !['true', 'false'].includes(flush)) throw invalid(address);
   const withPort = port === '' && scheme === 'http' ? `${host}:${PORT}` : host;
   const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
   return {
@@ -46,10 +47,13 @@ export function readStoreAddress(address: string): StoreAddress {
   };
 }
 
-function invalid(address: string): TasktrailError {
+function invalid(
+  address: string,
+  advice = `use one such as victorialogs://127.0.0.1:${PORT}`,
+): TasktrailError {
   const shown = firstOfText(address.replace(/\/\/[^/]*@/, '//'), 100);
   return new TasktrailError(
     'ERR_CONFIG_INVALID',
-    `${JSON.stringify(shown)} is no address of a store: use one such as victorialogs://127.0.0.1:${PORT}`,
+    `${JSON.stringify(shown)} is no address of a store: ${advice}`,
   );
 }

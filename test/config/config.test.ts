@@ -295,12 +295,86 @@ test('the tenant of the setting and that of the address must agree, and a servic
     expect.stringMatching(/^TASK_LOGS_TENANT needs TASK_LOGS_API_TOKEN/),
   ]);
   expect(problemsOf(at('', 'shop', token))).toEqual([
-    expect.stringMatching(/^TASK_LOGS_TENANT: use the numbers/),
+    expect.stringMatching(/^TASK_LOGS_TENANT: use one or two numbers/),
   ]);
   expect(problemsOf({ env: { TASK_LOGS_TENANT: '12', ...token } })).toEqual([
     expect.stringMatching(/^TASK_LOGS_TENANT is a tenant of a VictoriaLogs: set TASK_LOGS_STORE_URL/),
   ]);
+  // A worker has no store, and no clients.
+  expect(load({ env: { TASK_LOGS_TENANT: '12', TASK_LOGS_STORE: 'false' } }).tenant).toBe('12');
+  for (const query of ['?tenant=a', '?tenant=1&tenant=2', '?tenant=', '?tenant=4294967296'])
+    for (const setting of [{}, { TASK_LOGS_TENANT: '1', ...token }])
+      expect(problemsOf({ env: { TASK_LOGS_STORE_URL: `victorialogs://h${query}`, ...setting } })).toEqual([
+        expect.stringMatching(/^TASK_LOGS_STORE_URL: its tenant is "[^"]*": use one or two numbers/),
+      ]);
   expect(load({ env: { TASK_LOGS_TENANT: '12' }, recordsOnly: true }).tenant).toBe('12');
+});
+
+test.each([
+  '1:2:3',
+  '-1:0',
+  '1:-1',
+  '4294967296',
+  '1:4294967296',
+  ' ',
+  ':',
+  '1:',
+  ':1',
+  '1 2',
+  '1.5',
+  '1e3',
+  '0x1',
+  '\u0661',
+  '\uff11:\uff12',
+  '1;2',
+  '99999999999',
+])('the tenant %j stops every command that has it, with the setting and what to use', (tenant) => {
+  const env = {
+    TASK_LOGS_STORE_URL: 'victorialogs://h',
+    ...{ TASK_LOGS_TENANT: tenant, TASK_LOGS_API_TOKEN: 'a-token-of-one-tenant' },
+  };
+  for (const recordsOnly of [true, false])
+    expect(problemsOf({ env, recordsOnly })).toEqual([
+      expect.stringMatching(
+        /^TASK_LOGS_TENANT: use one or two numbers from 0 to 4294967295, such as 12 or 12:3 /,
+      ),
+    ]);
+});
+
+test('all numbers of VictoriaLogs are tenants, and an empty setting is none', () => {
+  const of = (tenant: string): Config =>
+    load({
+      env: {
+        TASK_LOGS_STORE_URL: 'victorialogs://h',
+        ...{ TASK_LOGS_TENANT: tenant, TASK_LOGS_API_TOKEN: 'a-token-of-one-tenant' },
+      },
+    });
+  expect(of('0').storeUrl).toBe('victorialogs://h?tenant=0');
+  expect(of(' 007:01 ').storeUrl).toBe('victorialogs://h?tenant=007%3A01');
+  expect(of('4294967295:4294967295').tenant).toBe('4294967295:4294967295');
+  expect(of('').tenant).toBeUndefined();
+  expect(of('').storeUrl).toBe('victorialogs://h');
+});
+
+test('each tenant has a log directory of its own in the same setting, and keys of its own in the same bucket', () => {
+  const of = (tenant: string, more: Record<string, string> = {}, options: ConfigOptions = {}): Config =>
+    load({
+      env: { TASK_LOGS_DIR: '/logs', TASK_LOGS_STORE: 'false', TASK_LOGS_TENANT: tenant, ...more },
+      ...options,
+    });
+  expect(of('12').logDir).toBe('/logs/_tenants/12-0');
+  expect(of('012:0').logDir).toBe('/logs/_tenants/12-0');
+  expect(of('12:3').workflowDir).toBe('/logs/_tenants/12-3/_workflow');
+  expect(of('12:3', { TASK_LOGS_WORKFLOW_DIR: '/flows' }).workflowDir).toBe('/flows/_tenants/12-3');
+  expect(of('').logDir).toBe('/logs');
+  // What a parent process has resolved is handed on as the setting.
+  expect(of('12', { TASK_LOGS_DIR: '/logs/_tenants/12-0' }).logDir).toBe('/logs/_tenants/12-0');
+  expect(of('13', { TASK_LOGS_DIR: '/logs/_tenants/12-0' }).logDir).toBe('/logs/_tenants/12-0/_tenants/13-0');
+  // A move names its directory.
+  expect(of('12', {}, { isOfAllTenants: true }).logDir).toBe('/logs');
+  const bucket = { TASK_LOGS_S3_BUCKET: 'team-logs' };
+  expect(of('12:3', bucket).s3?.prefix).toBe('tenants/12-3/workflow/{year}/{month}/');
+  expect(of('', bucket).s3?.prefix).toBe('workflow/{year}/{month}/');
 });
 
 test('the same port for both servers is rejected with both settings; a default OTLP port changes to a free one', () => {

@@ -62,6 +62,7 @@ export async function importRecords(flags: ImportFlags): Promise<number> {
   const config = loadConfig({
     flags: { TASK_LOGS_DIR: dir },
     recordsOnly: true,
+    isOfAllTenants: true,
     ...(configFile !== undefined && { configFile }),
   });
   const patienceMs = secondsIn(flags.wait) * 1_000;
@@ -175,7 +176,7 @@ function placesIn({ from, to }: ImportFlags): { address: string; dir: string; is
 }
 
 function ofTenant(address: string, { tenant }: Config): string {
-  const problem = tenant === undefined ? undefined : tenantProblem(address, tenant);
+  const problem = tenantProblem(address, tenant);
   if (problem !== undefined) throw new TasktrailError('ERR_CONFIG_INVALID', `the address: ${problem}`);
   return addressOfTenant(address, tenant);
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { readTenant } from '../../model/tenant.ts';
+import { readTenant, TENANT_FORM } from '../../model/tenant.ts';
 import type { ValueKind } from './value-kinds.ts';
 
 /** A URL with http or https. */
@@ -25,5 +25,5 @@ export const TENANT: ValueKind<string> = {
   schema: z
     .string()
     .trim()
-    .refine((text) => readTenant(text) !== undefined, 'use the numbers of a tenant such as 12 or 12:3'),
+    .refine((text) => readTenant(text) !== undefined, TENANT_FORM),
 };

@@ -1,6 +1,7 @@
 import type { Queue as StoredQueue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { TasktrailError } from '../../errors.ts';
+import { queuePrefixOf } from '../../model/tenant.ts';
 import { loadOptional } from '../../system/optional-package.ts';
 import { warn } from '../../system/warning.ts';
 import { BULLMQ_SYSTEM } from '../bullmq-task.ts';
@@ -20,9 +21,6 @@ import { RedisProbe } from './redis-probe.ts';
 import { TaskClaims } from './task-claims.ts';
 import { WORKER_TIMES, type WorkerTimes } from './worker-times.ts';
 
-/** Not BullMQ's default `bull`: another application's queue may have the same name. */
-const PREFIX = 'tasktrail';
-
 /** Finished jobs are only for people who look into Redis. A job may hold a megabyte: they must not fill it. */
 const KEPT = { count: 100, age: 86_400 };
 
@@ -41,7 +39,7 @@ export interface BullmqQueueOptions {
   readonly name: string;
   /** Jobs that run at the same time in this process. */
   readonly concurrency: number;
-  /** In front of every key. Default `tasktrail`. */
+  /** In front of every key. Default: that of a queue without a tenant. */
   readonly prefix?: string;
   readonly times?: WorkerTimes;
   /** Receives defects and refusals of Redis; a lost connection is a line in the log. Default: a process warning. */
@@ -111,7 +109,7 @@ class BullmqQueue implements RedisQueue {
     this.#parts = parts;
     const { bullmq, link, options } = parts;
     this.name = options.name;
-    this.#prefix = options.prefix ?? PREFIX;
+    this.#prefix = options.prefix ?? queuePrefixOf(undefined);
     const queue = new bullmq.Queue(options.name, {
       connection: link.client,
       prefix: this.#prefix,

@@ -26,8 +26,8 @@ import { TaskIntake } from '../task-intake.ts';
 import { createWebhooks } from '../webhooks/create-webhooks.ts';
 import { createWebhookClaims } from '../webhooks/webhook-claims.ts';
 import { checkWebhooks } from '../webhooks/webhook-senders.ts';
-import type { OnceOnly } from './lease/once-only.ts';
 import type { Forwarding } from './forwarding.ts';
+import type { OnceOnly } from './lease/once-only.ts';
 import { RowJournal } from './row-journal.ts';
 
 /**

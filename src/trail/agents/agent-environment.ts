@@ -37,7 +37,7 @@ export interface AgentEnvironment {
 }
 
 /** Where the service itself writes and sends. */
-const OF_ADDRESS = /^(?:TASK_LOGS_(?:DIR|WORKFLOW_DIR|STORE)|OTEL_EXPORTER_OTLP_\w+)$/;
+const OF_ADDRESS = /^(?:TASK_LOGS_(?:DIR|WORKFLOW_DIR|STORE|TENANT)|OTEL_EXPORTER_OTLP_\w+)$/;
 
 /** Without these two an agent cannot start, so a value that only resembles a secret does not cost them. */
 const VITAL: ReadonlySet<string> = new Set(['PATH', 'HOME']);

@@ -4,6 +4,7 @@ import { TasktrailError } from '../../../errors.ts';
 import type { BatchEntry } from '../../../journal/segment-reader.ts';
 import type { JsonObject } from '../../../model/json.ts';
 import { sha256 } from '../../../model/sha256.ts';
+import { keyPrefixOf } from '../../../model/tenant.ts';
 import { RedisLink } from '../../../queue/bullmq/redis-link.ts';
 import type { Queue } from '../../../queue/queue.ts';
 import type { Sink } from '../../../receive/sink.ts';
@@ -24,8 +25,8 @@ import { type HeldWork, startHeldWork } from './held-work.ts';
 import { LeaseRecords } from './lease-records.ts';
 import { RedisLease, type Term } from './redis-lease.ts';
 import { RedisOutboxes } from './redis-outboxes.ts';
-import { StartingTasks } from './starting-tasks.ts';
 import { readUploadMark } from './row-uploads.ts';
+import { StartingTasks } from './starting-tasks.ts';
 
 /** Part of `/readyz`. A notice: what is sent is stored all the same. */
 const PART = 'the lease in Redis';
@@ -130,8 +131,8 @@ async function openLease(parts: OnceOnlyParts, url: string): Promise<OnceOnly> {
       const records = new LeaseRecords({ sink, resource, source: sourceOf(resource), onStored, log });
       const work = (term: Term): HeldWork =>
         startHeldWork(term, {
-            ...{ config, logs, books, board, records, metrics: trailMetrics, link, prefix, log },
-            ...{ outboxes, starting, queue: () => queue },
+          ...{ config, logs, books, board, records, metrics: trailMetrics, link, prefix, log },
+          ...{ outboxes, starting, queue: () => queue },
           directory: sha256(`${config.key ?? ''} ${tenant}`),
         });
       const started = new RedisLease({
@@ -216,7 +217,6 @@ function withTrouble(sink: Sink, onTrouble: () => void): Sink {
 /** `tenant`: `<account>:<project>`. `prefix`: of all keys in Redis. */
 export function placeOfLease(storeUrl: string): { readonly tenant: string; readonly prefix: string } {
   const { AccountID: account = '0', ProjectID: project = '0' } = readStoreAddress(storeUrl).headers;
-  const tenant = `${account}:${project}`;
   // Not the address: two names of one store must not have two holders.
-  return { tenant, prefix: `tasktrail:{store ${tenant}}:` };
+  return { tenant: `${account}:${project}`, prefix: `${keyPrefixOf({ account, project })}:` };
 }
