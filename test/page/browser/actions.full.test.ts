@@ -101,7 +101,7 @@ describe.each(STORES)('what the page does in a browser, over %s', (store) => {
     await page.waitForSelector('.output-lines:has-text("begun")');
     await page.waitForSelector('.run-title .status-running');
     // What runs now is in the timeline.
-    await page.waitForSelector('.span-row:has-text("waiting")');
+    await page.waitForSelector('.span-row .span-label');
     await writeFile(join(own.cwd, 'go'), '');
     await page.waitForSelector('.output-lines:has-text("done")');
     await page.waitForSelector('.run-title .status-completed');
