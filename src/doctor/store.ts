@@ -24,17 +24,22 @@ export async function checkStore(subject: Subject): Promise<readonly Finding[]> 
 async function checkServer({ clocks }: Subject, storeUrl: string): Promise<readonly Finding[]> {
   const logs = new VictoriaLogs(storeUrl, { insertMs: ANSWER_MS, silenceMs: ANSWER_MS });
   const where = `${NAME} ${logs.name}`;
-  const { writing, reading, version, freeBytes, isReadOnly, aheadMs } = await readServerState(logs);
+  const state = await readServerState(logs);
+  const { version, freeBytes, isReadOnly, aheadMs } = state;
+  // Its address stands before it.
+  const [writing, reading] = [state.writing, state.reading].map((text) =>
+    text?.replace(`VictoriaLogs at ${logs.name}: `, ''),
+  );
   if (aheadMs !== null) clocks.set(logs.name, aheadMs);
   if (isReadOnly === true)
     return [
       problem(where, 'its disk is full: it takes no records', 'add a node, or shorten -retentionPeriod'),
     ];
-  if (writing !== null && reading !== null)
+  if (writing !== undefined && reading !== undefined)
     return [
       problem(where, writing, 'start VictoriaLogs, or correct the address; senders keep their records'),
     ];
-  if (writing !== null)
+  if (writing !== undefined)
     return [
       problem(
         where,
@@ -42,7 +47,7 @@ async function checkServer({ clocks }: Subject, storeUrl: string): Promise<reado
         'see its log: its disk may be full, or a proxy leads elsewhere',
       ),
     ];
-  if (reading !== null)
+  if (reading !== undefined)
     return [
       problem(
         where,

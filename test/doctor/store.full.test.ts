@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { examine } from '../../src/doctor/examination.ts';
 import { checkStore } from '../../src/doctor/store.ts';
+import { freePort } from '../support/free-port.ts';
 import { findRedis, startRedis } from '../support/redis.ts';
 import { ServiceProcess } from '../support/service-process.ts';
 import { until } from '../support/until.ts';
@@ -17,8 +18,9 @@ test('without the setting there is nothing to say', async () => {
 });
 
 test('one that is away is a problem', async () => {
-  const lines = linesOf(await checkStore(subjectOf({ TASK_LOGS_STORE_URL: 'victorialogs://127.0.0.1:1' })));
-  expect(lines).toMatch(/^problem TASK_LOGS_STORE_URL http:\/\/127\.0\.0\.1:1: .*ECONNREFUSED.* -> start/m);
+  const store = `victorialogs://127.0.0.1:${await freePort()}`;
+  const lines = linesOf(await checkStore(subjectOf({ TASK_LOGS_STORE_URL: store })));
+  expect(lines).toMatch(/^problem TASK_LOGS_STORE_URL http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED.* -> start/m);
   expect(lines).toMatch(/^warning REDIS_URL: not set: .*ends silent tasks.* -> set it/m);
 });
 

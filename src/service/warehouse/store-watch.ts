@@ -47,6 +47,7 @@ export class StoreWatch {
   #last: ServerState | undefined;
   #asking: Promise<ServerState> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(options: StoreWatchOptions) {
     this.#options = options;
@@ -99,9 +100,10 @@ export class StoreWatch {
     return { ...this.known(), problem: `VictoriaLogs at ${this.#logs.name} does not answer in time` };
   }
 
-  async close(): Promise<void> {
+  /** Waits for no answer: one that hangs would keep the process. */
+  close(): void {
+    this.#isClosed = true;
     clearInterval(this.#timer);
-    await this.#asking;
   }
 
   #ask(): Promise<ServerState> {
@@ -115,6 +117,7 @@ export class StoreWatch {
     const { books } = this.#options;
     const state = await readServerState(this.#logs);
     this.#last = state;
+    if (this.#isClosed) return state;
     books.setReason(WRITING, state.writing ?? undefined);
     // What is sent is stored all the same.
     books.setNotice(READING, state.writing === null ? (state.reading ?? undefined) : undefined);

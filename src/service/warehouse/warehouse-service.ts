@@ -103,7 +103,7 @@ export async function startWarehouseService(
     });
     const { tenant } = placeOfLease(storeUrl);
     const watch = new StoreWatch({ storeUrl, tenant, books, index, once });
-    closers.unshift(() => watch.close());
+    closers.unshift(async () => watch.close());
     watch.start();
     const { server, closeStreams } = await openHttp({
       ...{ config, createExpress, doors, books, metrics, watch, log },

@@ -12,6 +12,7 @@ import type { WorkflowFile } from '../layout.ts';
 import { isOwnFolder, type NamedFile, openStored, readStoredObject } from '../stored-file.ts';
 import { parseEnvelope, parseFact } from '../workflow-fact-line.ts';
 import { monthLevels, type WorkflowPlaces, workflowFile } from '../workflow-place.ts';
+import { uploadStateOf } from './records/upload-state.ts';
 
 /** Location of a workflow's files: the month's folder and the id. */
 export interface WorkflowPlace {
@@ -51,22 +52,6 @@ export async function readUpload(
   const uploaded = await readStoredObject(fileOf(place, 'uploaded'));
   if (uploaded === undefined && !isExpected) return undefined;
   return uploadStateOf(uploaded, await readStoredObject(fileOf(place, 'document')));
-}
-
-/** What the mark of an upload says of a document. Undefined without both. */
-export function uploadStateOf(
-  uploaded: JsonObject | undefined,
-  document: { readonly revision?: unknown } | undefined,
-): UploadState | undefined {
-  if (uploaded === undefined && document === undefined) return undefined;
-  const { bucket, key, revision, verified_at: at } = uploaded ?? {};
-  const isUploaded = typeof bucket === 'string' && typeof key === 'string';
-  return {
-    status: isUploaded && revision === document?.revision ? 'verified' : 'pending',
-    url: isUploaded ? `s3://${bucket}/${key}` : null,
-    revision: typeof revision === 'number' ? revision : null,
-    verified_at: typeof at === 'string' ? at : null,
-  };
 }
 
 async function findWorkflow(

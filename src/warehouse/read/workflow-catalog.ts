@@ -7,9 +7,9 @@ import type { StoredWorkflow, WorkflowDocument, WorkflowWait } from '../../model
 import { waitOf } from '../../project/activity/waiting-approval.ts';
 import { WorkflowFold } from '../../project/workflow-fold.ts';
 import { redactJson } from '../../redact/redact.ts';
+import { uploadStateOf } from '../../store/read/records/upload-state.ts';
 import { summaryOf, type WorkflowSummary } from '../../store/read/records/workflow-summary.ts';
 import { type StoredRecord, workflowRecord } from '../../store/read/stored-record.ts';
-import { uploadStateOf } from '../../store/read/workflow-reader.ts';
 import { parseFact } from '../../store/workflow-fact-line.ts';
 import { mapBounded } from '../../system/files/map-bounded.ts';
 import { arrivalOf } from '../arrival.ts';

@@ -1,5 +1,7 @@
+import { rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import express from 'express';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { serveLogs, servePage } from '../../../src/express.ts';
@@ -7,6 +9,7 @@ import { findBarriers, isBrowserMissing, overflowOf, useBrowser } from '../../su
 import { tempDir } from '../../support/log-dir.ts';
 import { openTrail } from '../../support/receiver.ts';
 import { firstTaskId } from '../../support/service-process.ts';
+import { until } from '../../support/until.ts';
 import { PAGE_STORES, usePageService } from './page-service.ts';
 
 const ROW = '.task-rows .task-row';
@@ -89,6 +92,25 @@ describe.each(STORES)('what the page does in a browser, over %s', (store) => {
     await waiting.waitFor();
     own.emit('approval_granted', id, '{"prompt":"Deploy to production?"}', '--task', task);
     await waiting.waitFor({ state: 'detached' });
+  });
+
+  test('a run is followed from its first second to its end, without a reload', async () => {
+    const { page } = await browser.tab();
+    const answer = await own.service.submit({ agent: 'waiting', message: 'Wait for the file' });
+    const id = firstTaskId(await answer.json());
+    // A task is visible a moment after the answer.
+    await until(async () => (await fetch(`${own.url}/api/tasks/${id}`)).ok, 'the task');
+    await page.goto(`${own.url}/tasks/${id}`);
+    await page.evaluate('window.__same = true');
+    await page.waitForSelector('.output-lines:has-text("begun")');
+    await page.waitForSelector('.run-title .status-running');
+    // What runs now is in the timeline.
+    await page.waitForSelector('.span-row .span-label');
+    await writeFile(join(own.cwd, 'go'), '');
+    await page.waitForSelector('.output-lines:has-text("done")');
+    await page.waitForSelector('.run-title .status-completed');
+    expect(await page.evaluate('window.__same')).toBe(true);
+    await rm(join(own.cwd, 'go'));
   });
 });
 

@@ -111,7 +111,7 @@ function StoreFacts({ store }: { readonly store: Store }): VNode {
         {free !== null && <Fact name="Free">{bytes(free)}</Fact>}
         <Fact name="Waiting in memory">{waiting.toLocaleString('en-US')}</Fact>
         <Fact name="Index">{indexText(index)}</Fact>
-        <Fact name="What one service does for all">
+        <Fact name="Holds the lease">
           <LeaseText lease={lease} />
         </Fact>
         <Fact name="Address">
@@ -132,10 +132,10 @@ function indexText(index: Store['index']): string {
 }
 
 function LeaseText({ lease }: { readonly lease: Store['lease'] }): VNode {
-  if (lease === null) return <>nobody does: set REDIS_URL</>;
+  if (lease === null) return <>none: set REDIS_URL</>;
   const { is_held: isHeld, holder, since, problem } = lease;
   if (problem !== null) return <>{problem}</>;
-  if (!isHeld && holder === null) return <>no service yet</>;
+  if (!isHeld && holder === null) return <>none yet</>;
   return (
     <>
       {isHeld ? 'this service' : holder}

@@ -105,10 +105,12 @@ export function startHeldWork(term: Term, parts: HeldWorkParts): HeldWork {
     ...parts.limits,
     log,
   });
-  const opening = openNotifier(term, { ...parts, views, workflows, watch }).then(async (opened) => {
-    notifier = opened;
+  const opening = Promise.all([
+    openNotifier(term, { ...parts, views, workflows, watch }),
     // Without Redis the term is over in a moment.
-    await counted.open().catch(() => {});
+    counted.open().catch(() => {}),
+  ]).then(([opened]) => {
+    notifier = opened;
     // Before both, what is behind their first mark would be lost.
     watch.start();
   });

@@ -165,23 +165,23 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('the work
   test.concurrent('an end is counted by one of two that take themselves for the holder, and not by a later one; what is new of it is', async () => {
     const store = server.newTenant();
     const [one, other] = [await hold(store), await hold(store)];
-    const end = (id: number, cost: number): ReceivedLog =>
+    const end = (id: number, status: string, cost: number): ReceivedLog =>
       log({
-        ...{ event: 'tasktrail.task.result', id: eventId(id) },
-        body: { status: 'completed', result: 'done', metrics: { cost_usd: cost } },
+        ...{ event: 'tasktrail.task.result', id: eventId(id), atMs: 100 * id },
+        body: { status, result: 'done', metrics: { cost_usd: cost } },
       });
-    await send(one, running(), end(50, 0.5));
+    await send(one, running(), end(50, 'abandoned', 0.5));
     const counted = (): readonly string[] => [...one.counted, ...other.counted];
     await until(() => counted().length > 0, 'the count');
     // The same end once more, through the other service.
-    await send(other, end(50, 0.5));
+    await send(other, end(50, 'abandoned', 0.5));
     const later = await hold(store);
-    await send(later, end(51, 0.75));
+    await send(later, end(51, 'completed', 0.75));
     await until(() => [...counted(), ...later.counted].length > 1, 'the count of the growth');
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     expect([...counted(), ...later.counted]).toEqual([
-      'task-1 completed undefined 0.5',
-      'task-1 completed completed 0.75',
+      'task-1 abandoned undefined 0.5',
+      'task-1 completed abandoned 0.75',
     ]);
   });
 
