@@ -8,12 +8,13 @@ import { readData } from './bullmq-job.ts';
  */
 const FIELD = 'accepted';
 
+/** A job that has ended was done, which its own mark says, or dropped for the want of this one. */
 const ACCEPT = `
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'finishedOn') == 1 then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], '1')
 return 1`;
 
-/** Marks the job. False when Redis does not have it. */
+/** Marks the job. False when Redis does not have it, or it has ended. */
 export async function accept({ client, toKey }: QueueKeys, jobId: string): Promise<boolean> {
   return (await client.eval(ACCEPT, 1, toKey(jobId), FIELD)) === 1;
 }

@@ -101,25 +101,32 @@ export class JobPushes {
     // From here on the job is queued, whatever happens to the mark.
     this.#unconfirmed.delete(id);
     this.#unmarked.set(id, job);
-    void this.#mark(id, job);
+    // Before the caller promises the task: of a process that is killed in between a worker would drop the job.
+    await this.#mark(id, job);
   }
 
-  /** Marks the job as accepted, or adds it again when Redis has lost it meanwhile. Never rejects. */
-  async #mark(id: string, job: Job): Promise<void> {
+  /** Marks the job as accepted. True when Redis has lost it meanwhile, or a worker has dropped it. Never rejects. */
+  async #mark(id: string, job: Job): Promise<boolean> {
     const { keys, link } = this.#parts;
     try {
       const isMarked = await link.ask(() => accept(keys, id));
       const isOver = isMarked || (await link.ask(() => readMarks(keys, id))).isOver;
-      if (this.#unmarked.get(id) !== job) return;
-      this.#unmarked.delete(id);
-      if (!isOver) await this.push(job);
+      if (isOver && this.#unmarked.get(id) === job) this.#unmarked.delete(id);
+      return !isOver;
     } catch {
       // ERR_QUEUE_UNAVAILABLE: the next round tries again.
+      return false;
     }
   }
 
   async #markAll(): Promise<void> {
-    for (const [id, job] of this.#unmarked) if (!this.#running.has(id)) await this.#mark(id, job);
+    for (const [id, job] of this.#unmarked) {
+      if (this.#running.has(id)) continue;
+      const isLost = await this.#mark(id, job);
+      if (!isLost || this.#unmarked.get(id) !== job) continue;
+      this.#unmarked.delete(id);
+      await this.push(job).catch(() => this.#unmarked.set(id, job));
+    }
   }
 
   async #takeBack(): Promise<void> {

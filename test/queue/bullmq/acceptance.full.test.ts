@@ -111,6 +111,37 @@ describe.skipIf('missing' in program)('a job and the answer of its sender', () =
     expect(begun).toEqual(['task-1']);
   });
 
+  test('a job has its mark when its sender may promise it', async () => {
+    const server = await launch();
+    const queue = await open(server.url);
+    const raw = new Redis(server.url);
+    onTestFinished(() => raw.disconnect());
+    for (const id of ['task-1', 'task-2', 'task-3', 'task-4', 'task-5']) {
+      await queue.push(jobOf(id));
+      expect(await raw.hget(`tasktrail:agent:${id}`, 'accepted')).toBe('1');
+    }
+  });
+
+  test('a job that a worker has dropped before its mark came is queued again, and runs once', async () => {
+    const server = await launch();
+    const begun = work(await open(server.url));
+    const link = await slowLink(server.port, '\r\naccepted\r\n');
+    const sender = await open(link.url);
+    await sender.push(jobOf('task-1'));
+    const raw = new Redis(server.url);
+    onTestFinished(() => raw.disconnect());
+    await until(
+      async () => (await raw.zscore('tasktrail:agent:failed', 'task-1')) !== null,
+      'the job to be dropped',
+      DROPPED_MS,
+    );
+    expect(begun).toEqual([]);
+    link.release();
+    await until(() => begun.length > 0, 'the job', DROPPED_MS);
+    await delay(2_000);
+    expect(begun).toEqual(['task-1']);
+  });
+
   test('a job of an earlier version has no such mark and runs', async () => {
     const server = await launch();
     const queue = await open(server.url);

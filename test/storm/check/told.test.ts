@@ -24,7 +24,7 @@ function kindsWith(told: readonly Told[] | undefined, more: Partial<History> = {
 
 const TOLD: Told = { id: 'a', type: 'task.completed', about: 't', attempt: 1 };
 
-test('an end is told once, perhaps several times with one id', () => {
+test('an end is notified once, perhaps several times with one id', () => {
   expect(kindsWith(undefined)).toEqual([]);
   expect(kindsWith([TOLD])).toEqual([]);
   expect(kindsWith([TOLD, TOLD])).toEqual([]);

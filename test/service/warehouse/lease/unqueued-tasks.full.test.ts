@@ -40,6 +40,8 @@ describe.skipIf('missing' in program || 'missing' in tool)('tasks that were stor
   });
 
   interface Rig {
+    /** Called while the holder looks at a task, before it has decided. */
+    onRead: () => Promise<void>;
     readonly starting: StartingTasks;
     /** Ids of jobs that the queue has. */
     readonly queued: Set<string>;
@@ -75,7 +77,11 @@ describe.skipIf('missing' in program || 'missing' in tool)('tasks that were stor
         ...{ term, starting },
         records: new LeaseRecords({ sink, resource, source: sourceOf(resource), onStored: () => {}, log: () => {} }),
         queue: () => ({ knows: async (taskId) => queued.has(taskId) }),
-        readMetadata: (taskId) => reader.readDocument(taskId, 'metadata'),
+        readMetadata: async (taskId) => {
+          const metadata = await reader.readDocument(taskId, 'metadata');
+          await opened.onRead();
+          return metadata;
+        },
         onTrouble: (reason) => troubles.push(reason),
         log: () => {},
       },
@@ -85,8 +91,8 @@ describe.skipIf('missing' in program || 'missing' in tool)('tasks that were stor
       await tasks.close();
       link.close();
     });
-    return {
-      ...{ starting, queued, troubles },
+    const opened: Rig = {
+      ...{ starting, queued, troubles, onRead: async () => {} },
       store: async (record, sender = TRAIL) => {
         await sink.ingest({ logs: [record], spans: [] }, sender);
         await server.flush();
@@ -98,6 +104,7 @@ describe.skipIf('missing' in program || 'missing' in tool)('tasks that were stor
       metadata: () => reader.readDocument('task-1', 'metadata'),
       result: () => reader.readDocument('task-1', 'final-result'),
     };
+    return opened;
   }
 
   const stored = (status = 'queued'): ReceivedLog =>
@@ -134,6 +141,23 @@ describe.skipIf('missing' in program || 'missing' in tool)('tasks that were stor
       expect(await one.metadata()).toEqual(before);
       expect(await one.starting.isGivenUp('task-1')).toBe(false);
     }
+  });
+
+  test('one that is started again or queued while the holder looks at it is left alone', async () => {
+    const again = await rig();
+    await again.starting.begin('task-1');
+    await again.store(stored());
+    again.onRead = async () => void (await again.starting.begin('task-1'));
+    await again.look();
+    expect(await again.metadata()).toMatchObject({ status: 'queued' });
+    expect(await again.starting.isGivenUp('task-1')).toBe(false);
+    const late = await rig();
+    await late.starting.begin('task-1');
+    await late.store(stored());
+    late.onRead = async () => void late.queued.add('task-1');
+    await late.look();
+    expect(await late.metadata()).toMatchObject({ status: 'queued' });
+    expect([await late.starting.isGivenUp('task-1'), await late.starting.left()]).toEqual([false, []]);
   });
 
   test('nothing is recorded of one that is not stored, until its row is there', async () => {
