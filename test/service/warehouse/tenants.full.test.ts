@@ -1,32 +1,24 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { agentTokenOf, trailTokenOf } from '../../../src/model/trail-token.ts';
-import { afterTest } from '../../support/current-test.ts';
 import { tempDir } from '../../support/log-dir.ts';
-import { ServiceProcess } from '../../support/service-process.ts';
+import { type Env, ServiceProcess } from '../../support/service-process.ts';
+import {
+  type Answer,
+  ask,
+  bearer,
+  EVENT_ID,
+  get,
+  MARKER,
+  record,
+  serveTenant,
+  TASK,
+  type TenantService,
+  WORKFLOW,
+} from '../../support/tenants.ts';
 import { until } from '../../support/until.ts';
 import { findVictoriaLogs, startVictoriaLogs, type VictoriaLogsServer } from '../../support/victoria-logs.ts';
 
 const tool = findVictoriaLogs();
-
-/** Stands in all that the victim has recorded, and in nothing that the attacker knows. */
-const MARKER = 'zq9marker7victim';
-
-/** Known to the attacker. */
-const TASK = 'task-known-to-all';
-const WORKFLOW = 'workflow-7-20260102T030405Z-abcd';
-const EVENT_ID = '01KDY000000000000000000001';
-
-interface TenantService {
-  readonly service: ServiceProcess;
-  readonly token: string;
-  readonly key: string;
-  readonly page: string;
-}
-
-interface Answer {
-  readonly status: number;
-  readonly text: string;
-}
 
 interface OpenApi {
   readonly paths: Readonly<Record<string, Readonly<Record<string, { parameters?: Parameter[] }>>>>;
@@ -45,23 +37,8 @@ describe.skipIf('missing' in tool)('two tenants of one VictoriaLogs', () => {
   });
   afterAll(() => server.stop());
 
-  async function serve(tenant: string): Promise<TenantService> {
-    const token = `token-of-tenant-${tenant.replace(':', '-')}-0123456789`;
-    const key = Buffer.from(tenant.padEnd(32, 'k')).toString('hex');
-    const env = {
-      TASK_LOGS_STORE_URL: server.address,
-      ...{ TASK_LOGS_TENANT: tenant, TASK_LOGS_API_TOKEN: token, TASK_LOGS_KEY: key },
-    };
-    const service = await ServiceProcess.start({ cwd: await tempDir(), args: ['serve'], env });
-    afterTest(async () => {
-      service.child.kill('SIGTERM');
-      await service.exited;
-    });
-    return { service, token, key, page: /page +(http:\S+)\//.exec(service.stdout)?.[1] ?? '' };
-  }
-
   test('an attacker with a token of one tenant gets nothing of another one, at any address', async () => {
-    const [victim, attacker] = [await serve('7'), await serve('7:1')];
+    const [victim, attacker] = [await serveTenant(server, '7'), await serveTenant(server, '7:1')];
     expect(await record(victim, victim.token)).toBe(200);
     await server.flush();
     // The victim has it: else nothing would be proved.
@@ -103,7 +80,7 @@ describe.skipIf('missing' in tool)('two tenants of one VictoriaLogs', () => {
   });
 
   test('what an attacker sends about the tasks of another tenant stays in its own', async () => {
-    const [victim, attacker] = [await serve('8'), await serve('9')];
+    const [victim, attacker] = [await serveTenant(server, '8'), await serveTenant(server, '9')];
     await record(victim, victim.token);
     await server.flush();
     const before = await waitFor(victim);
@@ -129,14 +106,56 @@ describe.skipIf('missing' in tool)('two tenants of one VictoriaLogs', () => {
     expect((await get(attacker, `/api/tasks/${TASK}/logs/full`)).text).not.toContain(MARKER);
   });
 
-  test('an address of another tenant than the setting stops the start', async () => {
-    const env = {
-      TASK_LOGS_STORE_URL: `${server.address}?tenant=8`,
-      ...{ TASK_LOGS_TENANT: '9', TASK_LOGS_API_TOKEN: 'token-of-tenant-9-0123456789' },
-    };
-    const service = new ServiceProcess({ cwd: await tempDir(), args: ['serve'], env });
+  const token = { TASK_LOGS_API_TOKEN: 'token-of-tenant-9-0123456789' };
+  const at = (query = ''): Env => ({ ...token, TASK_LOGS_STORE_URL: `${server.address}${query}` });
+
+  test.each<[string, readonly string[], () => Env, string]>([
+    [
+      'an address of another tenant',
+      ['serve'],
+      () => ({ ...at('?tenant=8'), TASK_LOGS_TENANT: '9' }),
+      'it names tenant 8, and TASK_LOGS_TENANT is 9',
+    ],
+    [
+      'what is no tenant',
+      ['serve'],
+      () => ({ ...at(), TASK_LOGS_TENANT: '1:2:3' }),
+      'TASK_LOGS_TENANT: use one or two numbers from 0 to 4294967295, such as 12 or 12:3 (it is "1:2:3")',
+    ],
+    [
+      'an address whose tenant is none',
+      ['serve'],
+      () => at('?tenant=-1:0'),
+      'TASK_LOGS_STORE_URL: its tenant is "-1:0": use one or two numbers',
+    ],
+    [
+      'a tenant without a token',
+      ['serve'],
+      () => ({ ...at(), TASK_LOGS_API_TOKEN: '', TASK_LOGS_TENANT: '9' }),
+      'TASK_LOGS_TENANT needs TASK_LOGS_API_TOKEN',
+    ],
+    [
+      'a tenant of files',
+      ['serve'],
+      () => ({ ...token, TASK_LOGS_TENANT: '9', REDIS_URL: 'redis://127.0.0.1:1' }),
+      'TASK_LOGS_TENANT is a tenant of a VictoriaLogs: set TASK_LOGS_STORE_URL',
+    ],
+    [
+      'a word in place of an address',
+      ['serve', '--store', 'files'],
+      () => ({ ...token, TASK_LOGS_TENANT: '9' }),
+      'use a URL such as victorialogs://127.0.0.1:9428',
+    ],
+    [
+      'a tenant of a producer with webhooks',
+      ['start'],
+      () => ({ ...token, TASK_LOGS_TENANT: '9', TASK_LOGS_STORE: 'false' }),
+      'TASK_LOGS_TENANT is for "tasktrail serve" over VictoriaLogs and for "tasktrail worker"',
+    ],
+  ])('%s stops the start, and the message says what to do', async (_what, args, env, message) => {
+    const service = new ServiceProcess({ cwd: await tempDir(), args, env: env() });
     expect((await service.exited).code).toBe(2);
-    expect(service.stderr).toContain('it names tenant 8, and TASK_LOGS_TENANT is 9');
+    expect(service.stderr).toContain(message);
   });
 });
 
@@ -173,62 +192,4 @@ function addressesOf({ paths }: OpenApi): readonly { method: string; path: strin
 
 function alike({ status, text }: Answer): string {
   return `${status} ${text.replaceAll(TASK, 'id').replaceAll('task-unknown-to-all', 'id')}`;
-}
-
-function bearer(token: string): Record<string, string> {
-  return { authorization: `Bearer ${token}` };
-}
-
-async function get(tenant: TenantService, path: string): Promise<Answer> {
-  return ask(tenant, 'GET', path);
-}
-
-async function ask(
-  { page, token }: TenantService,
-  method: string,
-  path: string,
-  headers: Record<string, string> = {},
-): Promise<Answer> {
-  const answer = await fetch(page + path, { method, headers: { ...bearer(token), ...headers } });
-  return { status: answer.status, text: await answer.text() };
-}
-
-/** Records a task, a workflow and a delivery with the marker in all of their texts. */
-async function record({ service }: TenantService, token: string, text = MARKER): Promise<number> {
-  const timeUnixNano = `${Date.now()}000000`;
-  const one = (eventName: string, attributes: Record<string, string>, body: unknown): unknown => ({
-    ...{ timeUnixNano, eventName, body: anyValue(body) },
-    attributes: Object.entries(attributes).map(([key, value]) => ({ key, value: { stringValue: value } })),
-  });
-  const task = { 'tasktrail.task.id': TASK };
-  const workflow = { 'tasktrail.workflow.id': WORKFLOW, 'tasktrail.project': text };
-  const delivery = {
-    'tasktrail.webhook.provider': 'github',
-    ...{ 'tasktrail.webhook.delivery_id': text, 'tasktrail.event.id': EVENT_ID },
-  };
-  const logRecords = [
-    one('tasktrail.task.metadata', task, { source: text, status: 'running', assigned_agent: text }),
-    one('tasktrail.task.input', task, { message: text }),
-    one('tasktrail.agent.output', { ...task, 'tasktrail.agent.output.type': 'output' }, text),
-    one('tasktrail.workflow_start', workflow, { work_item_id: text }),
-    one('tasktrail.webhook.delivery', delivery, {
-      event_type: text,
-      outcome: 'unmatched',
-      reason: text,
-      task_ids: [],
-    }),
-  ];
-  const answer = await fetch(`${service.otlpUrl}/v1/logs`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...(token !== '' && bearer(token)) },
-    body: JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] }),
-  });
-  return answer.status;
-}
-
-function anyValue(value: unknown): unknown {
-  if (typeof value === 'string') return { stringValue: value };
-  if (Array.isArray(value)) return { arrayValue: { values: value.map(anyValue) } };
-  const values = Object.entries(value as object).map(([key, one]) => ({ key, value: anyValue(one) }));
-  return { kvlistValue: { values } };
 }
