@@ -180,8 +180,8 @@ export class IndexKeeper {
       this.#publish();
       if (this.#merging.step(index, this.#indexed) || this.#isClosed) return;
       await this.#pause.sleep(this.#restMs());
-      if (this.state.waiting > 0 && !this.#isHurriedOrClosed())
-        await this.#pause.sleep(GATHER_MS, this.#isHurriedOrClosed);
+      if (this.state.waiting > 0 && !this.#isHurried && !this.#isClosed)
+        await this.#pause.sleep(GATHER_MS, () => this.#isHurried || this.#isClosed);
       return;
     }
     await this.#writeBatch(index);
@@ -327,8 +327,6 @@ export class IndexKeeper {
       return { ...task, versions: last.versions };
     return task;
   }
-
-  readonly #isHurriedOrClosed = (): boolean => this.#isHurried || this.#isClosed;
 
   #takeDue(): void {
     const nowMs = performance.now();

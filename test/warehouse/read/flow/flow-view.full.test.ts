@@ -1,12 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { VictoriaLogs } from '../../../src/warehouse/client.ts';
-import { storedId } from '../../../src/warehouse/line-order.ts';
-import type { FlowPage } from '../../../src/warehouse/read/flow-page.ts';
-import { FlowView } from '../../../src/warehouse/read/flow-view.ts';
-import { openLineWindow } from '../../../src/warehouse/read/line-window.ts';
-import type { NewLine } from '../../../src/warehouse/rows.ts';
-import { RowWriter } from '../../../src/warehouse/write/row-writer.ts';
-import { findVictoriaLogs, startVictoriaLogs, type VictoriaLogsServer } from '../../support/victoria-logs.ts';
+import { VictoriaLogs } from '../../../../src/warehouse/client.ts';
+import { storedId } from '../../../../src/warehouse/line-order.ts';
+import type { FlowPage } from '../../../../src/warehouse/read/flow/flow-page.ts';
+import { FlowView } from '../../../../src/warehouse/read/flow/flow-view.ts';
+import { openLineWindow } from '../../../../src/warehouse/read/flow/line-window.ts';
+import type { NewLine } from '../../../../src/warehouse/rows.ts';
+import { RowWriter } from '../../../../src/warehouse/write/row-writer.ts';
+import {
+  findVictoriaLogs,
+  startVictoriaLogs,
+  type VictoriaLogsServer,
+} from '../../../support/victoria-logs.ts';
 
 const tool = findVictoriaLogs();
 const MS = Date.parse('2026-01-02T03:04:05.000Z');
