@@ -1,3 +1,4 @@
+import { isoFromMs } from '../model/time.ts';
 import type { Row } from './client.ts';
 
 /** Gives each line a time of its own, so that the order in which lines came is kept. */
@@ -18,8 +19,16 @@ export class ArrivalClock {
   }
 }
 
+const WHOLE_LENGTH = '2026-01-02T03:04:05.123456789Z'.length;
+
 /** When a row came: RFC 3339 with nine digits, which VictoriaLogs leaves out where they are zero, so that texts are in the order of time. */
 export function arrivalOf({ _time: time = '' }: Row): string {
+  if (time.length === WHOLE_LENGTH) return time;
   const [seconds = '', digits = ''] = time.replace('Z', '').split('.');
   return seconds === '' ? '' : `${seconds}.${digits.padEnd(9, '0')}Z`;
+}
+
+/** Rows that came from one millisecond to the end of another one. VictoriaLogs reads no others. */
+export function timeRange(fromMs: number, toMs: number): string {
+  return `_time:[${isoFromMs(fromMs)}, ${isoFromMs(toMs + 1)})`;
 }

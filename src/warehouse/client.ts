@@ -170,7 +170,7 @@ export class VictoriaLogs {
         const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
         rest = lines.pop() ?? '';
         if (rest.length > ROW_CHARS_MAX) throw this.#unavailable('a row of its answer is too long');
-        if (lines.length > 0) yield lines.map((line) => this.#rowOf(line));
+        if (lines.length > 0) yield this.#rowsIn(lines);
       }
     } catch (error) {
       if (error instanceof TasktrailError) throw error;
@@ -178,6 +178,13 @@ export class VictoriaLogs {
     }
     // Each row ends in a newline: what an answer ends with otherwise is a part of one.
     if (rest !== '') throw this.#unavailable('its answer ends within a row');
+  }
+
+  /** Parsed at once, which takes less time than one by one. */
+  #rowsIn(lines: readonly string[]): readonly Row[] {
+    const rows = parseJson(`[${lines.join(',')}]`);
+    if (Array.isArray(rows) && rows.length === lines.length && rows.every(isJsonObject)) return rows as Row[];
+    return lines.map((line) => this.#rowOf(line));
   }
 
   /** After the first rows an error has no status of its own: its text stands between them. */

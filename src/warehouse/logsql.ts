@@ -1,5 +1,4 @@
 import { wellFormed } from '../model/text.ts';
-import { isoFromMs } from '../model/time.ts';
 
 /** What a row of VictoriaLogs holds: a line of a file of a task, of a workflow or of the deliveries, or a mark of a task. */
 export type RowKind = 'stage' | 'output' | 'fact' | 'span' | 'event' | 'workflow-span' | 'delivery' | 'task';
@@ -39,11 +38,6 @@ export function rowsOfUnit(kinds: readonly RowKind[], ...units: readonly string[
   const shards = [...new Set(units.map(shardOf))];
   const stream = `{app=${quoted(APP)},kind in (${kinds.map(quoted).join(',')}),shard in (${shards.map(quoted).join(',')})}`;
   return `${stream} ${isOneOf('unit', units)}`;
-}
-
-/** Rows that came from one millisecond to the end of another one. VictoriaLogs reads no others. */
-export function timeRange(fromMs: number, toMs: number): string {
-  return `_time:[${isoFromMs(fromMs)}, ${isoFromMs(toMs + 1)})`;
 }
 
 /** A field has exactly this value. */

@@ -1,6 +1,6 @@
+import type { Sender } from '../model/sender.ts';
 import { isoFromMs } from '../model/time.ts';
 import type { Row } from './client.ts';
-import { kindOf } from './rows.ts';
 
 /** Where a task stands in the order of creation, by its marks. Plain numbers: a list has one for each task. */
 export class MarkedPlace {
@@ -51,4 +51,8 @@ export class MarkedPlace {
 
 function timeIn(value: string | undefined): number {
   return value === undefined || value === '' ? Number.POSITIVE_INFINITY : Number(value);
+}
+
+export function kindOf(sender: string | undefined): Sender['kind'] {
+  return sender === 'agent' || sender === 'anonymous' ? sender : 'trail';
 }

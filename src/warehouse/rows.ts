@@ -134,10 +134,6 @@ export class LineCollector {
 /** Of the rows of one line that came at one time. */
 export function lineOf(rows: readonly Row[]): ReadLine {
   const [first = {}] = rows;
-  const count = Number(first.parts);
-  const parts: (string | undefined)[] = Array.from({ length: count }, () => undefined);
-  for (const row of rows) parts[Number(row.part)] = row._msg;
-  const isWhole = parts.length === count && parts.every((part) => part !== undefined);
   const head = rows.find((row) => row.part === '0') ?? first;
   return {
     kind: first.kind ?? '',
@@ -145,10 +141,17 @@ export function lineOf(rows: readonly Row[]): ReadLine {
     id: givenId(first.id ?? ''),
     at: Number(first.at),
     sender: isMark(first.sender) ? first.sender : undefined,
-    text: isWhole ? parts.join('') : undefined,
+    text: first.parts === '1' && rows.length === 1 ? first._msg : textOf(rows, Number(first.parts)),
     arrived: arrivalOf(first),
     row: head,
   };
+}
+
+function textOf(rows: readonly Row[], count: number): string | undefined {
+  const parts: (string | undefined)[] = Array.from({ length: count }, () => undefined);
+  for (const row of rows) parts[Number(row.part)] = row._msg;
+  const isWhole = parts.length === count && parts.every((part) => part !== undefined);
+  return isWhole ? parts.join('') : undefined;
 }
 
 function compareLines(a: ReadLine, b: ReadLine): number {
@@ -158,8 +161,4 @@ function compareLines(a: ReadLine, b: ReadLine): number {
 function compareText(a: string, b: string): number {
   if (a === b) return 0;
   return a < b ? -1 : 1;
-}
-
-export function kindOf(sender: string | undefined): Sender['kind'] {
-  return sender === 'agent' || sender === 'anonymous' ? sender : 'trail';
 }

@@ -3,8 +3,7 @@ import { isoFromMs } from '../model/time.ts';
 import { arrivalOf } from './arrival.ts';
 import type { Row, VictoriaLogs } from './client.ts';
 import { type RowKind, rowsOfUnit } from './logsql.ts';
-import { MarkedPlace } from './marked-place.ts';
-import { kindOf } from './rows.ts';
+import { kindOf, MarkedPlace } from './marked-place.ts';
 
 /** The kinds that are files of a task elsewhere. */
 export const TASK_KINDS: readonly RowKind[] = ['stage', 'output', 'fact', 'span'];

@@ -3,8 +3,9 @@ import { taskLine } from '../../dist/warehouse/write/new-lines.js';
 import { RowWriter } from '../../dist/warehouse/write/row-writer.js';
 import { createdIn, TaskMarks } from '../../dist/warehouse/write/task-marks.js';
 
-/** Tasks of one call of the writer. */
+/** Tasks and lines of one call of the writer. */
 const TASKS_A_STEP = 500;
+const LINES_A_STEP = 5_000;
 
 /** As many days as VictoriaLogs keeps by default. The last tasks came an hour ago. */
 const SPAN_MS = 7 * 86_400_000;
@@ -36,11 +37,10 @@ export async function fillLines(address, taskId, count) {
   let done = 0;
   const writer = new RowWriter(new VictoriaLogs(address), () => startMs + (done / count) * AGO_MS);
   const marks = new TaskMarks();
-  const step = 5_000;
-  for (; done < count; done += step) {
+  for (; done < count; done += LINES_A_STEP) {
     const marked = marks.open(taskId);
     const lines = [];
-    for (let number = done; number < Math.min(count, done + step); number += 1) {
+    for (let number = done; number < Math.min(count, done + LINES_A_STEP); number += 1) {
       const text = `line ${number} of ${taskId}. ${SENTENCE}`;
       add(lines, marked, taskId, output(taskId, number, { type: 'output', content: text }));
     }
@@ -101,8 +101,13 @@ function add(lines, marked, taskId, change) {
 
 function output(taskId, number, values) {
   const timestamp = new Date(FIRST_MS + number).toISOString();
-  const event_id = eventId(taskId.replace('task-', ''), number);
-  return { kind: 'line', taskId, file: 'agentOutput', line: { timestamp, ...values, event_id } };
+  const line = { timestamp, ...values, event_id: lineId(taskId, number) };
+  return { kind: 'line', taskId, file: 'agentOutput', line };
+}
+
+/** Of a line of output. */
+export function lineId(taskId, number) {
+  return eventId(taskId.replace('task-', ''), number);
 }
 
 function eventId(prefix, number) {

@@ -5,6 +5,7 @@ import type { RecordFiles, RecordKind } from '../record/record-files.ts';
 import { RecordUpkeep } from '../record/record-upkeep.ts';
 import type { TaskFiles } from '../searched-files.ts';
 import type { Database, Driver } from './driver/driver.ts';
+import { IndexBatch } from './index-batch.ts';
 import { failureOf } from './index-failure.ts';
 import { indexInode, markLeft, openIndexFile, removeIndex, takeBack } from './index-file.ts';
 import type { IndexState } from './index-state.ts';
@@ -14,9 +15,7 @@ import { Settled } from './settled.ts';
 import { type IndexedTask, isSameVersion, type KnownVersions, TaskIndex } from './task-index.ts';
 import { TextMerging } from './text-merging.ts';
 
-/** Tasks of one transaction, with the characters of their texts, and those that are read at the same time. */
-const BATCH = 1_024;
-const BATCH_CHARACTERS = 16_000_000;
+/** Tasks of one transaction while a query waits, and those that are read at the same time. */
 const HURRIED_BATCH = 64;
 const READS = 16;
 
@@ -46,6 +45,8 @@ export interface IndexKeeperOptions {
   readonly records?: RecordFiles | undefined;
   /** Tasks that are read at the same time. Default 16. */
   readonly reads?: number | undefined;
+  /** Groups of such tasks: while one is waited for, the texts of another one are cut into words. Default 1. */
+  readonly groups?: number | undefined;
   readonly driver: Driver;
   /** The lease of the process on the log directory. Without it the index is for its own thread only. */
   readonly lease?: number | undefined;
@@ -179,8 +180,8 @@ export class IndexKeeper {
       this.#publish();
       if (this.#merging.step(index, this.#indexed) || this.#isClosed) return;
       await this.#pause.sleep(this.#restMs());
-      if (this.state.waiting > 0 && !this.#isHurriedOrClosed())
-        await this.#pause.sleep(GATHER_MS, this.#isHurriedOrClosed);
+      if (this.state.waiting > 0 && !this.#isHurried && !this.#isClosed)
+        await this.#pause.sleep(GATHER_MS, () => this.#isHurried || this.#isClosed);
       return;
     }
     await this.#writeBatch(index);
@@ -215,6 +216,8 @@ export class IndexKeeper {
   async #sweep(index: TaskIndex): Promise<void> {
     const { files, sweepMs = SWEEP_MS } = this.#options;
     const isFirst = !this.#isComplete;
+    // It may take a while to find all tasks.
+    if (isFirst) this.#publish();
     const names = await files.names();
     const known = index.known();
     const changed: string[] = [];
@@ -236,31 +239,25 @@ export class IndexKeeper {
   }
 
   async #writeBatch(index: TaskIndex): Promise<void> {
-    const ids: string[] = [];
+    const { reads = READS, groups = 1 } = this.#options;
+    const batch = new IndexBatch();
+    const readGroups = async (): Promise<void> => {
+      while (!batch.isFull && this.#waiting.size > 0) {
+        await batch.add(this.#take(reads), (id) => this.#read(id));
+        // A query waits for the tasks that were noted before it.
+        if (this.#isComplete && this.#isHurried && batch.ids.length >= HURRIED_BATCH) return;
+      }
+    };
     this.#isWriting = true;
     try {
-      const tasks: IndexedTask[] = [];
-      const removed: string[] = [];
-      let characters = 0;
-      while (ids.length < BATCH && characters < BATCH_CHARACTERS && this.#waiting.size > 0) {
-        const group = this.#take(this.#options.reads ?? READS);
-        ids.push(...group);
-        await Promise.all(
-          group.map(async (id) => {
-            const task = await this.#read(id);
-            if (task === undefined) removed.push(id);
-            else tasks.push(task);
-            characters += task?.text?.words.length ?? 0;
-          }),
-        );
-        // A query waits for the tasks that were noted before it.
-        if (this.#isComplete && this.#isHurried && ids.length >= HURRIED_BATCH) break;
-      }
-      index.write(tasks, removed);
-      this.#indexed += ids.length;
-      this.#merging.count(ids.length);
+      // All of them, also after a failure: none may take tasks later than that.
+      const read = await Promise.allSettled(Array.from({ length: groups }, readGroups));
+      for (const one of read) if (one.status === 'rejected') throw one.reason;
+      index.write(batch.tasks, batch.removed);
+      this.#indexed += batch.ids.length;
+      this.#merging.count(batch.ids.length);
     } catch (error) {
-      for (const id of ids) {
+      for (const id of batch.ids) {
         this.#waiting.add(id);
         // Its text was read and not written.
         this.#reads.delete(id);
@@ -330,8 +327,6 @@ export class IndexKeeper {
       return { ...task, versions: last.versions };
     return task;
   }
-
-  readonly #isHurriedOrClosed = (): boolean => this.#isHurried || this.#isClosed;
 
   #takeDue(): void {
     const nowMs = performance.now();

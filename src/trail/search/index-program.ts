@@ -34,12 +34,12 @@ export async function runIndex(port: Port, start: IndexStart): Promise<void> {
   const catchUpMs = performance.now() + CATCH_UP_MS;
   const source: IndexSource =
     storeUrl === undefined ? fileSource(logDir, workflowDir) : warehouseSource(storeUrl);
-  const { files, records, reads } = source;
+  const { files, records, reads, groups } = source;
   const driver = await loadDriver();
   const keeper =
     driver &&
     new IndexKeeper({
-      ...{ logDir, files, records, reads, driver, lease: lease?.lease },
+      ...{ logDir, files, records, reads, groups, driver, lease: lease?.lease },
       onState: (state) => channel.tell('state', state),
     });
   const noteChanged = async (): Promise<void> => keeper?.note(await (source.changed?.() ?? []));
@@ -88,6 +88,7 @@ interface IndexSource {
   readonly files: TaskFiles;
   readonly records?: RecordFiles;
   readonly reads?: number;
+  readonly groups?: number;
   /** The tasks that have changed since the last call. Without it the holder's thread reports them. */
   changed?(): Promise<readonly string[]>;
 }

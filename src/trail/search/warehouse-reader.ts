@@ -33,6 +33,7 @@ export interface WarehouseReaderOptions {
 
 /** Tasks that are read for the index at the same time, and for how long at the most, in milliseconds. */
 const INDEX_READS = 256;
+const INDEX_GROUPS = 2;
 const READ_MS = 60_000;
 
 /** Tasks of a page that are read at the same time: they share their queries. */
@@ -86,17 +87,23 @@ export function warehouseSource(storeUrl: string): {
   readonly files: TaskFiles;
   /** Tasks to read at the same time. */
   readonly reads: number;
+  readonly groups: number;
   changed(): Promise<readonly string[]>;
 } {
   const logs = new VictoriaLogs(storeUrl);
   const versions = new RowVersions(logs, Date.now);
   const timeOf = (taskIds: readonly string[]): string => versions.timeOf(taskIds);
   // A task that changes is forgotten, so one is kept for as long as it is read.
-  const views = new TaskViews(logs, Date.now, { keepMs: READ_MS, viewsMax: 2 * INDEX_READS, timeOf });
+  const views = new TaskViews(logs, Date.now, {
+    keepMs: READ_MS,
+    viewsMax: 2 * INDEX_GROUPS * INDEX_READS,
+    timeOf,
+  });
   const workflows = new WorkflowCatalog(logs, Date.now);
   const files = createTaskRows({ logs, views, catalog: new TaskCatalog(logs, views), workflows, timeOf });
   return {
     reads: INDEX_READS,
+    groups: INDEX_GROUPS,
     files: {
       ...files,
       names: () => versions.names(),

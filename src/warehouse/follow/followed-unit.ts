@@ -2,7 +2,7 @@ import type { JsonObject } from '../../model/json.ts';
 import { checksum } from '../../store/read/follow/tasks-stream.ts';
 import type { VictoriaLogs } from '../client.ts';
 import type { RowKind } from '../logsql.ts';
-import { FlowView } from '../read/flow-view.ts';
+import { FlowView } from '../read/flow/flow-view.ts';
 import type { TaskViews } from '../read/task-view.ts';
 import { TASK_KINDS } from '../task-summary.ts';
 import { FollowedRows } from './followed-rows.ts';

@@ -1,8 +1,8 @@
 import type { VictoriaLogs } from '../client.ts';
 import type { Place } from '../line-order.ts';
 import type { RowKind } from '../logsql.ts';
-import type { FlowLine } from '../read/flow-page.ts';
-import type { FlowView } from '../read/flow-view.ts';
+import type { FlowLine } from '../read/flow/flow-page.ts';
+import type { FlowView } from '../read/flow/flow-view.ts';
 import { TASK_KINDS } from '../task-summary.ts';
 import type { FollowedUnit } from './followed-unit.ts';
 import { GotLines } from './got-lines.ts';

@@ -13,7 +13,7 @@ import type { VictoriaLogs } from '../client.ts';
 import { storedId } from '../line-order.ts';
 import { rowsOfKinds } from '../logsql.ts';
 import { placeOf } from '../rows.ts';
-import { FlowView } from './flow-view.ts';
+import { FlowView } from './flow/flow-view.ts';
 import type { WorkflowCatalog } from './workflow-catalog.ts';
 
 interface RecordRef {

@@ -6,8 +6,8 @@ import { spanItems } from '../../store/read/span-item.ts';
 import type { VictoriaLogs } from '../client.ts';
 import type { RowKind } from '../logsql.ts';
 import { readSummary } from '../task-summary.ts';
-import { FlowView } from './flow-view.ts';
-import { openLineWindow } from './line-window.ts';
+import { FlowView } from './flow/flow-view.ts';
+import { openLineWindow } from './flow/line-window.ts';
 import type { TaskViews } from './task-view.ts';
 
 const FLOWS: Readonly<Record<TaskFlow, RowKind>> = { 'webhook-flow': 'stage', 'agent-output': 'output' };

@@ -1,6 +1,6 @@
-import { arrivalOf } from '../arrival.ts';
+import { arrivalOf, timeRange } from '../arrival.ts';
 import type { Row, VictoriaLogs } from '../client.ts';
-import { rowsOfKinds, timeRange } from '../logsql.ts';
+import { rowsOfKinds } from '../logsql.ts';
 import { TASK_KINDS } from '../task-summary.ts';
 import { type GrownCount, RowCounts } from './row-counts.ts';
 

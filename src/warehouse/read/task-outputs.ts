@@ -1,5 +1,6 @@
 import type { VictoriaLogs } from '../client.ts';
-import { FlowView, wholeFlow } from './flow-view.ts';
+import { rowsOfUnit } from '../logsql.ts';
+import { FlowView, TEXT_FIELDS } from './flow/flow-view.ts';
 import { byUnit, UnitTurns } from './unit-turns.ts';
 
 /** A longer output is read by itself, page by page. In bytes of memory. */
@@ -42,7 +43,7 @@ async function readOutputs(
   ids: readonly string[],
   time: string,
 ): Promise<ReadonlyMap<string, readonly string[]>> {
-  const rows = await logs.rows(`${time} ${wholeFlow('output', ...ids)}`);
+  const rows = await logs.rows(`${time} ${rowsOfUnit(['output'], ...ids)} | fields unit, ${TEXT_FIELDS}`);
   return new Map(
     [...byUnit(rows)].map(([unit, own]) => {
       const view = FlowView.ofRows({ logs, kind: 'output', unit }, own);

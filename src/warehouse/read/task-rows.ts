@@ -4,7 +4,7 @@ import { isRunning, runningActivity, saidWait } from '../../project/activity/run
 import { type Approval, waitOf } from '../../project/activity/waiting-approval.ts';
 import type { VictoriaLogs } from '../client.ts';
 import { rowsOfUnit } from '../logsql.ts';
-import { FlowView } from './flow-view.ts';
+import { FlowView } from './flow/flow-view.ts';
 import type { SharedState } from './shared-state.ts';
 import type { CatalogFilter, CatalogItem, TaskCatalog } from './task-catalog.ts';
 import { TaskOutputs } from './task-outputs.ts';

@@ -2,8 +2,8 @@ import { EVENT } from '../../model/events.ts';
 import { isoFromMs } from '../../model/time.ts';
 import type { VictoriaLogs } from '../client.ts';
 import { is, type RowKind, rowsOfKinds } from '../logsql.ts';
+import { kindOf } from '../marked-place.ts';
 import { RowCounts } from '../read/row-counts.ts';
-import { kindOf } from '../rows.ts';
 
 /** Rows are visible after about a second, and the clocks of the services that store them differ: so much is read again. */
 export const OVERLAP_MS = 15_000;

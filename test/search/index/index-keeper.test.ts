@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { TasktrailError } from '../../../src/errors.ts';
 import { indexPath, markLeft, openIndexToRead } from '../../../src/search/index/index-file.ts';
 import { IndexKeeper } from '../../../src/search/index/index-keeper.ts';
 import { createTaskSource } from '../../../src/store/read/task-source.ts';
@@ -18,7 +19,7 @@ import { setLeaseGuard } from '../../../src/system/lease-guard.ts';
 import { tempDir } from '../../support/log-dir.ts';
 import { listsOf, loadDrivers, openIndex } from '../../support/search-index.ts';
 import { outputLine, result, writeTask } from '../../support/searched-tasks.ts';
-import { DEADLINE } from '../../support/until.ts';
+import { DEADLINE, until } from '../../support/until.ts';
 
 const asFolder = (path: string): void => {
   rmSync(path);
@@ -47,6 +48,30 @@ function untilLocked(keeper: IndexKeeper): Promise<void> {
 }
 
 describe.each((await loadDrivers()).map((driver) => [driver.name, driver] as const))('%s', (_, driver) => {
+  test('a store that is away for a moment hides no task, also none that is read at the same time', async () => {
+    const dir = await tempDir();
+    const ids = Array.from({ length: 24 }, (_, number) => `task-${number}`);
+    for (const id of ids) writeTask(dir, { id, message: 'a word', result: result(true) });
+    const source = createTaskSource(dir);
+    let failures = 1;
+    const files = {
+      ...source,
+      read: async (id: string) => {
+        failures -= 1;
+        if (failures === 0) throw new TasktrailError('ERR_STORE_UNAVAILABLE', 'away', { retryable: true });
+        return source.read(id);
+      },
+    };
+    const keeper = new IndexKeeper({ ...{ logDir: dir, files, driver }, reads: 2, groups: 2 });
+    onTestFinished(() => keeper.close());
+    keeper.start();
+    const lists = listsOf(dir, keeper);
+    await until(() => keeper.state.isComplete, 'the index');
+    expect((await lists({ limit: 99, q: 'word' })).items.map((item) => item.task_id).sort()).toEqual(
+      ids.sort(),
+    );
+  });
+
   test('what changes is found, what is removed is not', async () => {
     const dir = await tempDir();
     writeTask(dir, { id: 'task-a', message: 'first words' });

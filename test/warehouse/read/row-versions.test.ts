@@ -18,9 +18,9 @@ function logsWith(answers: Answers): { logs: VictoriaLogs; fail(isAway: boolean)
       check();
       return answers.recent;
     },
-    query: async function* () {
+    pieces: async function* () {
       check();
-      yield* answers.all;
+      yield answers.all;
     },
   };
   return {
@@ -106,4 +106,23 @@ test('a count of all rows finds what services with wrong clocks have stored', as
   onTestFinished(() => clock.mockRestore());
   expect(await versions.changed()).toEqual(['task-a', 'task-b']);
   expect(await versions.of('task-b')).toBe('1 1970-01-01T00:16:25.000000000Z');
+});
+
+test('names come in the order in which the first rows came, with the time of all that is known of them', async () => {
+  const row = (unit: string, first: string, latest: string): Row => ({ unit, rows: '2', first, latest });
+  const { answers, versions } = started([
+    row('task-b', '1970-01-01T00:10:00.5Z', '1970-01-01T00:10:02.123456789Z'),
+    row('task-a', '1970-01-01T00:00:01Z', '1970-01-01T00:00:03Z'),
+  ]);
+  expect(await versions.names()).toEqual(['task-a', 'task-b']);
+  expect(versions.timeOf(['task-b'])).toBe('_time:[1970-01-01T00:10:00.500Z, 1970-01-01T00:10:02.124Z)');
+  expect(versions.timeOf(['task-a', 'task-b'])).toBe(
+    '_time:[1970-01-01T00:00:01.000Z, 1970-01-01T00:10:02.124Z)',
+  );
+  // What is not known has no time.
+  expect(versions.timeOf(['task-a', 'task-c'])).toBe('');
+  answers.recent = [rows('task-a', 1), rows('task-c', 1)];
+  expect(await versions.changed()).toEqual(['task-a', 'task-c']);
+  expect(versions.timeOf(['task-a'])).toBe('_time:[1970-01-01T00:00:01.000Z, 1970-01-01T00:16:25.001Z)');
+  expect(versions.timeOf(['task-c'])).toBe('_time:[1970-01-01T00:16:20.000Z, 1970-01-01T00:16:25.001Z)');
 });

@@ -1,5 +1,5 @@
-import type { Row, VictoriaLogs } from '../client.ts';
-import { inRange, type Place } from '../line-order.ts';
+import type { Row, VictoriaLogs } from '../../client.ts';
+import { inRange, type Place } from '../../line-order.ts';
 import type { PageQuery } from './flow-page.ts';
 import { keyOf } from './flow-standing.ts';
 

@@ -1,11 +1,11 @@
-import { parseObject } from '../../model/json.ts';
-import { compareMarks, isMark } from '../../model/sender.ts';
-import type { TaskLine } from '../../project/change.ts';
-import { TaskTelemetry } from '../../store/write/task/task-telemetry.ts';
-import { arrivalOf } from '../arrival.ts';
-import type { Row } from '../client.ts';
-import { givenId, type Place } from '../line-order.ts';
-import type { RowKind } from '../logsql.ts';
+import { parseObject } from '../../../model/json.ts';
+import { compareMarks, isMark } from '../../../model/sender.ts';
+import type { TaskLine } from '../../../project/change.ts';
+import { TaskTelemetry } from '../../../store/write/task/task-telemetry.ts';
+import { arrivalOf } from '../../arrival.ts';
+import type { Row } from '../../client.ts';
+import { givenId, type Place } from '../../line-order.ts';
+import type { RowKind } from '../../logsql.ts';
 
 /**
  * Kinds of which a copy of each sender stays. Of spans, because the one of a forger must not hide the other; of facts and events,

@@ -1,4 +1,4 @@
-import { givenId, type Place } from '../line-order.ts';
+import { givenId, type Place } from '../../line-order.ts';
 import type { FlowLine, FlowPage, PageQuery } from './flow-page.ts';
 
 /** The lines of a flow that is in memory, in their order. */

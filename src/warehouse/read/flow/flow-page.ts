@@ -1,5 +1,5 @@
-import type { Place } from '../line-order.ts';
-import type { ReadLine } from '../rows.ts';
+import type { Place } from '../../line-order.ts';
+import type { ReadLine } from '../../rows.ts';
 
 /** A line of a flow, as readers get it. */
 export interface FlowLine extends Place {

@@ -1,7 +1,7 @@
-import { TasktrailError } from '../../errors.ts';
-import type { FlowWindow, WindowQuery } from '../../model/task-reading.ts';
-import { isName } from '../../store/read/window/line-name.ts';
-import { type Place, storedId } from '../line-order.ts';
+import { TasktrailError } from '../../../errors.ts';
+import type { FlowWindow, WindowQuery } from '../../../model/task-reading.ts';
+import { isName } from '../../../store/read/window/line-name.ts';
+import { type Place, storedId } from '../../line-order.ts';
 import type { FlowLine } from './flow-page.ts';
 import type { FlowView } from './flow-view.ts';
 

@@ -1,7 +1,8 @@
-import type { Row, VictoriaLogs } from '../client.ts';
-import { inRange, type Place } from '../line-order.ts';
-import { isOneOf, type RowKind, rowsOfUnit, timeRange } from '../logsql.ts';
-import { LINE_FIELDS, LineCollector, type ReadLine } from '../rows.ts';
+import { timeRange } from '../../arrival.ts';
+import type { Row, VictoriaLogs } from '../../client.ts';
+import { inRange, type Place } from '../../line-order.ts';
+import { isOneOf, type RowKind, rowsOfUnit } from '../../logsql.ts';
+import { LINE_FIELDS, LineCollector, type ReadLine } from '../../rows.ts';
 import type { FlowLine, FlowPage, PageQuery } from './flow-page.ts';
 import { FlowPlan } from './flow-plan.ts';
 import { CALL_FIELDS, FlowStanding, KEPT_OF_EACH, keyOf } from './flow-standing.ts';
@@ -20,6 +21,9 @@ const PLAN_LINES = 50_000;
 /** A flow that is not longer is read at once, by a reader of all of it, and by any other one. One row has about a kilobyte. */
 const WHOLE_ROWS = 16_384;
 const SMALL = { rows: 500, bytes: 262_144 };
+
+/** What the texts of a flow need that is in memory as a whole. */
+export const TEXT_FIELDS: string = `_time, id, at, sender, part, parts, reported, name, _msg, ${CALL_FIELDS}`;
 
 export interface FlowPlace {
   readonly logs: VictoriaLogs;
@@ -68,11 +72,14 @@ export class FlowView {
     const isHeld = isWhole
       ? rows <= WHOLE_ROWS && bytes <= PAGE_BYTES
       : rows <= SMALL.rows && bytes <= SMALL.bytes;
-    if (isHeld) return FlowView.ofRows(place, await logs.rows(wholeFlow(kind, unit)));
+    // What follows a flow asks for more of a line than its text.
+    const fields = isWhole ? TEXT_FIELDS : `${LINE_FIELDS}, ${CALL_FIELDS}`;
+    if (isHeld)
+      return FlowView.ofRows(place, await logs.rows(`${rowsOfUnit([kind], unit)} | fields ${fields}`));
     return new FlowView(place, await readKnown(place, extent));
   }
 
-  /** Of all its rows, which have the fields of `wholeFlow`. */
+  /** Of all its rows, with `TEXT_FIELDS`. */
   static ofRows(place: FlowPlace, rows: readonly Row[]): FlowView {
     const standing = new FlowStanding(place.kind);
     const collector = new LineCollector();
@@ -187,11 +194,6 @@ export class FlowView {
   }
 }
 
-/** What is read of a flow that is in memory as a whole. */
-export function wholeFlow(kind: RowKind, ...units: readonly string[]): string {
-  return `${rowsOfUnit([kind], ...units)} | fields ${LINE_FIELDS}, ${CALL_FIELDS}`;
-}
-
 interface KnownFlow {
   readonly standing: FlowStanding;
   readonly lines: HeldLines | FlowPlan;
@@ -303,8 +305,9 @@ function hasRepeats(rows: readonly Row[]): boolean {
 }
 
 function textOf({ row, text }: ReadLine, { dropped, names }: FlowStanding): string | undefined {
+  if (text === undefined || dropped.size + names.size === 0) return text;
   const key = keyOf(row);
-  if (text === undefined || dropped.has(key)) return undefined;
+  if (dropped.has(key)) return undefined;
   const name = names.get(key);
   return name === undefined ? text : `${text.slice(0, -1)},"tool_name":${JSON.stringify(name)}}`;
 }
