@@ -1,11 +1,11 @@
-import { closeSync, fdatasync, fstatSync } from 'node:fs';
+import { closeSync, fdatasync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { Books } from '../../../books.ts';
 import { errnoOf } from '../../../errors.ts';
 import { DEFAULT_FSYNC, type FsyncMode } from '../../../model/fsync-mode.ts';
 import { fileMode } from '../../../system/files/modes.ts';
-import { openSafeSync } from '../../../system/files/safe-open.ts';
+import { openToAppendSync } from '../../../system/files/safe-open.ts';
 import { syncDirectory, syncMoment, wasSyncedSince } from '../../../system/files/sync-directory.ts';
 import { DistrustedFiles, type Unsynced } from './distrusted-files.ts';
 import { type LineWriter, UNSYNCED, writeLines } from './line-writer.ts';
@@ -122,10 +122,10 @@ export class LineSync {
 
   async #write({ unit, path, bytes }: Lines): Promise<void> {
     while (this.#isFull && this.#running !== undefined) await this.#running.done;
-    const fd = openSafeSync(path, 'a', fileMode());
+    const { fd, stats } = openToAppendSync(path, fileMode());
+    const { ino, size } = stats;
     let file: OpenFile;
     try {
-      const { ino, size } = fstatSync(fd);
       const namedAt = size === 0 || bytes === undefined ? syncMoment() : undefined;
       if (bytes !== undefined) await writeLines(fd, bytes);
       const chunks = bytes === undefined ? [] : [bytes];
