@@ -13,8 +13,11 @@ import { type LineWriter, UNSYNCED, writeLines } from './line-writer.ts';
 /** Lines that arrive within this time are synced together: an answer is not noticeably later, and many share a sync. */
 const GATHER_MS = 5;
 
+/** Lines for which nothing waits are synced after this time, as those of the journal are. */
+const LEFT_MS = 200;
+
 /** Files of one sync. Each is open until then, and a process may have only some hundreds. */
-const GROUP_FILES_MAX = 32;
+const GROUP_FILES_MAX = 64;
 
 /** Concurrent syncs: the file system joins them. As many as libuv has threads. */
 const SYNC_WIDTH = 4;
@@ -35,6 +38,7 @@ interface Group {
   readonly done: Promise<void>;
   finish(): void;
   isDue: boolean;
+  isAwaited: boolean;
 }
 
 export interface LineSyncOptions {
@@ -83,6 +87,7 @@ export class LineSync {
     if (groups.length > 0) {
       this.#waiting += 1;
       this.#runIfComplete();
+      if (groups.includes(this.#pending)) this.#runSoon(this.#pending);
       await Promise.all(groups.map((group) => group?.done));
       this.#waiting -= 1;
     }
@@ -167,10 +172,23 @@ export class LineSync {
     const done = new Promise<void>((resolve) => {
       finish = resolve;
     });
-    const group: Group = { files: new Map(), units: new Set(), done, finish, isDue: false };
+    const group: Group = {
+      ...{ files: new Map(), units: new Set(), done, finish },
+      ...{ isDue: false, isAwaited: false },
+    };
     this.#pending = group;
-    setTimeout(() => this.#runWhenFree(group), GATHER_MS).unref();
+    setTimeout(() => this.#runWhenFree(group), LEFT_MS).unref();
     return group;
+  }
+
+  /**
+   * Not from the first line on: the documents of a task, which are written after its lines, sync its folder, and the rest of a
+   * request may have lines for the same files.
+   */
+  #runSoon(group: Group | undefined): void {
+    if (group === undefined || group.isAwaited) return;
+    group.isAwaited = true;
+    setTimeout(() => this.#runWhenFree(group), GATHER_MS).unref();
   }
 
   #runIfComplete(): void {
