@@ -17,7 +17,7 @@ const GATHER_MS = 5;
 const LEFT_MS = 200;
 
 /** Files of one sync. Each is open until then, and a process may have only some hundreds. */
-const GROUP_FILES_MAX = 64;
+const GROUP_FILES_MAX = 32;
 
 /** Concurrent syncs: the file system joins them. As many as libuv has threads. */
 const SYNC_WIDTH = 4;
