@@ -8,6 +8,8 @@ import {
   type OtlpResource,
   type OtlpScope,
   type OtlpSpan,
+  type OtlpSpanEvent,
+  type OtlpSpanLink,
 } from '../model/otlp.ts';
 import { wellFormed } from '../model/text.ts';
 import { nanosFromMs } from '../model/time.ts';
@@ -137,7 +139,52 @@ function spanText(span: SpanIds): string {
 }
 
 export function spanEntry(span: OtlpSpan): JournalEntry {
-  return { kind: 'S', json: safeJson(span) };
+  return { kind: 'S', json: spanJson(span) };
+}
+
+/**
+ * As `recordText`, for a span. The events of a delivery repeat the attributes of its facts, which were masked a moment ago: masking
+ * the whole text would search them once more.
+ */
+function spanJson(span: OtlpSpan): string {
+  const { parentSpanId, traceState, flags, events, links, status } = span;
+  let text = `{"traceId":${JSON.stringify(span.traceId)},"spanId":${JSON.stringify(span.spanId)}`;
+  if (parentSpanId !== undefined) text += `,"parentSpanId":${JSON.stringify(parentSpanId)}`;
+  if (traceState !== undefined) text += `,"traceState":${safeText(traceState)}`;
+  if (flags !== undefined) text += `,"flags":${flags}`;
+  text += `,"name":${safeText(span.name)},"kind":${span.kind}`;
+  text += `,"startTimeUnixNano":"${span.startTimeUnixNano}","endTimeUnixNano":"${span.endTimeUnixNano}"`;
+  text += listText(span.attributes);
+  text += countText('droppedAttributesCount', span.droppedAttributesCount);
+  if (events !== undefined) text += `,"events":[${events.map(eventText).join(',')}]`;
+  text += countText('droppedEventsCount', span.droppedEventsCount);
+  if (links !== undefined) text += `,"links":[${links.map(linkText).join(',')}]`;
+  text += countText('droppedLinksCount', span.droppedLinksCount);
+  return `${text}${status === undefined ? '' : `,"status":${safeJson(status)}`}}`;
+}
+
+function eventText({ timeUnixNano, name, attributes, droppedAttributesCount }: OtlpSpanEvent): string {
+  const dropped = countText('droppedAttributesCount', droppedAttributesCount);
+  return `{"timeUnixNano":"${timeUnixNano}","name":${nameText(name)}${listText(attributes)}${dropped}}`;
+}
+
+function linkText({ attributes, droppedAttributesCount, flags, ...context }: OtlpSpanLink): string {
+  const dropped = countText('droppedAttributesCount', droppedAttributesCount);
+  return `${safeJson(context).slice(0, -1)}${listText(attributes)}${dropped}${countText('flags', flags)}}`;
+}
+
+function listText(attributes: readonly OtlpKeyValue[]): string {
+  let text = ',"attributes":[';
+  let comma = '';
+  for (const { key, value } of attributes) {
+    text += `${comma}${attributeText(key, value)}`;
+    comma = ',';
+  }
+  return `${text}]`;
+}
+
+function countText(name: string, count: number | undefined): string {
+  return count === undefined ? '' : `,"${name}":${count}`;
 }
 
 /**
@@ -152,13 +199,7 @@ function recordText(record: OtlpLogRecord): string {
   if (severityText !== undefined) text += `,"severityText":${safeText(severityText)}`;
   if (eventName !== undefined) text += `,"eventName":${nameText(eventName)}`;
   if (body !== undefined) text += `,"body":${valueText(body)}`;
-  text += ',"attributes":[';
-  let comma = '';
-  for (const { key, value } of record.attributes) {
-    text += `${comma}${attributeText(key, value)}`;
-    comma = ',';
-  }
-  text += ']';
+  text += listText(record.attributes);
   if (traceId !== undefined && spanId !== undefined) text += `,"traceId":"${traceId}","spanId":"${spanId}"`;
   return `${text}}`;
 }

@@ -96,7 +96,7 @@ export interface ReceivedSpan {
   readonly span: OtlpSpan;
 }
 
-/** Records of one OTLP request in their order: all of them, or some. A request has only logs or only spans. */
+/** Records of one OTLP request in their order: all of them, or some. A request has only logs or only spans; a part of the journal has both. */
 export interface TelemetryBatch {
   readonly logs: readonly ReceivedLog[];
   readonly spans: readonly ReceivedSpan[];

@@ -31,6 +31,11 @@ export class AnnouncedSpans {
     if (fact.derive !== undefined) keepEarliest(this.#ends, key, fact);
   }
 
+  /** Whether there are end facts: a span may have to be built. */
+  get hasEnds(): boolean {
+    return this.#ends.size > 0;
+  }
+
   /** Whether the trail has announced a span that has not arrived. */
   isTrails(key: string): boolean {
     return [this.#starts.get(key), this.#ends.get(key)].some(

@@ -25,31 +25,24 @@ export interface Records {
   readonly entries: readonly JsonRecord[];
 }
 
-/** Whether `storeRecords` takes the record. Others go through a request. */
+/** Whether `readRecords` takes the record. Others go through a request. */
 export function isStorable({ json }: JsonRecord): boolean {
   return json.length <= RECORD_CHARS_MAX;
 }
 
 /**
- * Stores records of this process as those of a request are stored, without the request. Throws what `store` throws, and
- * `ERR_INPUT_INVALID` for a record that is not JSON: records before it may be stored then.
+ * Reads records of this process as those of a request are read, without the request: in batches, after which `onRejected` gets
+ * what could not be read. Throws `ERR_INPUT_INVALID` for a record that is not JSON, perhaps after batches.
  */
-export async function storeRecords(
+export async function* readRecords(
   { signal: name, entries }: Records,
-  store: (batch: TelemetryBatch) => Promise<IngestResult>,
-): Promise<IngestResult> {
+  onRejected: (result: IngestResult) => void,
+): AsyncGenerator<TelemetryBatch> {
   const signal = SIGNALS.find(({ path }) => path === `/v1/${name}`);
   if (signal === undefined) throw new TasktrailError('ERR_NOT_FOUND', `no records are named ${name}`);
   const reader: SignalReader = signal.open();
-  let rejected = 0;
-  const reasons = new Set<string>();
-  for await (const batch of readSlices(outlineOfRecords(entries, signal.fields), reader)) {
-    const result = await store(batch);
-    rejected += result.rejected;
-    for (const reason of result.reasons) reasons.add(reason);
-  }
-  const rest = reader.finish();
-  return { rejected: rejected + rest.rejected, reasons: [...rest.reasons, ...reasons] };
+  yield* readSlices(outlineOfRecords(entries, signal.fields), reader);
+  onRejected(reader.finish());
 }
 
 function outlineOfRecords(entries: readonly JsonRecord[], path: RecordPath): Outline {

@@ -1,6 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { factEntry, logEntry, type OtlpLogRecord, sourceLine, spanEntry } from '../../src/journal/line.ts';
 import type { Fact } from '../../src/model/fact.ts';
+import type { OtlpSpan } from '../../src/model/otlp.ts';
 import { wellFormedJsonText } from '../../src/model/text.ts';
 import { maskSecrets, setRedactRules } from '../../src/redact/redact.ts';
 
@@ -46,6 +47,81 @@ test.each<readonly [string, Partial<OtlpLogRecord>]>([
     expect(json).toContain('[redacted:github-token]');
     JSON.parse(json);
   }
+});
+
+const SPAN: OtlpSpan = {
+  traceId: RECORD.traceId ?? '',
+  spanId: RECORD.spanId ?? '',
+  parentSpanId: '00f067aa0ba902b8',
+  traceState: 'a=b',
+  flags: 1,
+  name: 'a "span"',
+  kind: 2,
+  startTimeUnixNano: '1750000000000000001',
+  endTimeUnixNano: '1750000000000000002',
+  attributes: RECORD.attributes,
+  droppedAttributesCount: 1,
+  events: [
+    { timeUnixNano: '1', name: 'first', attributes: RECORD.attributes, droppedAttributesCount: 2 },
+    { timeUnixNano: '2', name: 'second', attributes: [] },
+  ],
+  droppedEventsCount: 3,
+  links: [
+    {
+      ...{ traceId: 'c'.repeat(32), spanId: 'd'.repeat(16), traceState: 'e=f' },
+      ...{ attributes: RECORD.attributes, droppedAttributesCount: 4, flags: 1 },
+    },
+    { traceId: '', spanId: '', attributes: [] },
+  ],
+  droppedLinksCount: 5,
+  status: { code: 2, message: 'it "failed"' },
+};
+
+test.each([
+  ['with every field', SPAN],
+  [
+    'with the required fields only',
+    {
+      ...{ traceId: 'a', spanId: 'b"', name: '', kind: 1, startTimeUnixNano: '1', endTimeUnixNano: '2' },
+      attributes: [],
+    },
+  ],
+])('the line of a span equals that of JSON.stringify: %s', (_what, span) => {
+  for (let time = 0; time < 2; time += 1)
+    expect(spanEntry(span).json).toBe(wellFormedJsonText(JSON.stringify(span)));
+});
+
+const SECRET_ATTRIBUTES = [{ key: 'a', value: { stringValue: SECRET } }];
+
+test.each<readonly [string, Partial<OtlpSpan>]>([
+  ['the name', { name: `deploy ${SECRET}` }],
+  ['an attribute', { attributes: SECRET_ATTRIBUTES }],
+  [
+    'a value inside an attribute',
+    { attributes: [{ key: 'a', value: { arrayValue: { values: [{ stringValue: SECRET }] } } }] },
+  ],
+  ['the name of an event', { events: [{ timeUnixNano: '1', name: SECRET, attributes: [] }] }],
+  ['an attribute of an event', { events: [{ timeUnixNano: '1', name: 'e', attributes: SECRET_ATTRIBUTES }] }],
+  ['an attribute of a link', { links: [{ traceId: '', spanId: '', attributes: SECRET_ATTRIBUTES }] }],
+  [
+    'the state of a link',
+    { links: [{ traceId: '', spanId: '', traceState: `a=${SECRET}`, attributes: [] }] },
+  ],
+  ['the trace state', { traceState: `a=${SECRET}` }],
+  ['the status', { status: { code: 2, message: `failed with ${SECRET}` } }],
+])('a secret in %s of a span is not written to the journal', (_where, fields) => {
+  for (let time = 0; time < 2; time += 1) {
+    const { json } = spanEntry({ ...SPAN, ...fields });
+    expect(json).not.toContain(SECRET);
+    expect(json).toContain('[redacted:github-token]');
+    JSON.parse(json);
+  }
+});
+
+test('what an attribute of a span is named after is masked, also in its events', () => {
+  const attributes = [{ key: 'db.password', value: { stringValue: 'Tr0ub4dor&3x' } }];
+  const { json } = spanEntry({ ...SPAN, attributes, events: [{ timeUnixNano: '1', name: 'e', attributes }] });
+  expect(json).not.toContain('Tr0ub4dor');
 });
 
 test('text whose JSON form resembles a token is written unchanged', () => {

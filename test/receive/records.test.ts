@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { TelemetryBatch } from '../../src/model/otlp.ts';
-import { isStorable, type JsonRecord, storeRecords } from '../../src/receive/records.ts';
+import { isStorable, type JsonRecord, readRecords } from '../../src/receive/records.ts';
 import { SIGNALS } from '../../src/receive/signals.ts';
 
 const sourceOf = (name: string): string =>
@@ -11,16 +11,16 @@ const logOf = (at: number, source = sourceOf('a')): JsonRecord => ({
   json: `{"timeUnixNano":"1795992770267000000","body":{"stringValue":"line ${at}"},"attributes":[]}`,
 });
 
-async function store(
+async function read(
   signal: 'logs' | 'traces',
   entries: readonly JsonRecord[],
 ): Promise<{ batches: TelemetryBatch[]; rejected: number; reasons: readonly string[] }> {
   const batches: TelemetryBatch[] = [];
-  const result = await storeRecords({ signal, entries }, async (batch) => {
+  const results: { readonly rejected: number; readonly reasons: readonly string[] }[] = [];
+  for await (const batch of readRecords({ signal, entries }, (result) => results.push(result)))
     batches.push(batch);
-    return { rejected: 1, reasons: ['of the store'] };
-  });
-  return { batches, ...result };
+  const rejected = results.reduce((sum, result) => sum + result.rejected, 0);
+  return { batches, rejected, reasons: results.flatMap(({ reasons }) => reasons) };
 }
 
 test('records are read as those of a request, each with the resource and scope of its own', async () => {
@@ -30,14 +30,14 @@ test('records are read as those of a request, each with the resource and scope o
     return { resource, scopeLogs: [{ scope, logRecords: [JSON.parse(json)] }] };
   };
   const expected = SIGNALS[0]?.read({ resourceLogs: entries.map(group) });
-  const { batches, rejected, reasons } = await store('logs', entries);
+  const { batches, rejected, reasons } = await read('logs', entries);
   expect(batches.flatMap(({ logs }) => logs)).toEqual(expected?.batch.logs);
   expect(batches.flatMap(({ logs }) => logs)).toHaveLength(4);
-  expect({ rejected, reasons }).toEqual({ rejected: 1, reasons: ['of the store'] });
+  expect({ rejected, reasons }).toEqual({ rejected: 0, reasons: [] });
 });
 
 test('many records come in batches that share their memory, in their order', async () => {
-  const { batches } = await store(
+  const { batches } = await read(
     'logs',
     Array.from({ length: 1_500 }, (_, at) => logOf(at)),
   );
@@ -49,20 +49,20 @@ test('many records come in batches that share their memory, in their order', asy
 
 test('an invalid record is rejected alone, with its reason', async () => {
   const bad = { source: sourceOf('a'), json: '{"traceId":"x","spanId":"y"}' };
-  const { batches, rejected, reasons } = await store('traces', [bad]);
+  const { batches, rejected, reasons } = await read('traces', [bad]);
   expect(batches).toEqual([]);
   expect(rejected).toBe(1);
   expect(reasons[0]).toContain('traceId is not 32 hex digits');
 });
 
 test('a record without a readable source loses its resource and keeps the rest', async () => {
-  const { batches } = await store('logs', [logOf(1, '"resource":{')]);
+  const { batches } = await read('logs', [logOf(1, '"resource":{')]);
   expect(batches[0]?.logs[0]).toMatchObject({ resource: {}, record: { body: 'line 1' } });
 });
 
 test('a record that is no JSON is an error of the input', async () => {
   const torn = { source: sourceOf('a'), json: '{"body":' };
-  await expect(store('logs', [logOf(1), torn])).rejects.toMatchObject({ code: 'ERR_INPUT_INVALID' });
+  await expect(read('logs', [logOf(1), torn])).rejects.toMatchObject({ code: 'ERR_INPUT_INVALID' });
 });
 
 test('a long record goes through a request, where its values are counted', () => {

@@ -17,6 +17,8 @@ export interface Unit<Change> {
   tick(nowMs: number): Promise<readonly OtlpSpan[]>;
   /** Whether `tick` has work left. */
   readonly isDue: boolean;
+  /** Whether `tick` has nothing to do before the next change. Absent: that is not known. */
+  readonly isAtRest?: boolean;
   /** Whether the unit may be closed. */
   isIdle(nowMs: number): boolean;
 }
@@ -119,7 +121,10 @@ export class OpenUnits<Change> {
     onSpan(span: OtlpSpan): void;
     onError(id: string, error: unknown): Promise<unknown>;
   }): Promise<void> {
+    const nowMs = this.#options.now();
     for (const [id, unit] of this.#units) {
+      // Most of some thousand tasks wait in a queue or for their agents.
+      if (unit.isAtRest === true && !unit.isIdle(nowMs)) continue;
       await this.alone(id, async () => {
         if (handle.isClosed() || this.#units.get(id) !== unit) return;
         const { isDue } = unit;

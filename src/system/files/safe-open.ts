@@ -8,6 +8,7 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  type Stats,
   writeSync,
 } from 'node:fs';
 import { type FileHandle, open as openHandle } from 'node:fs/promises';
@@ -139,6 +140,22 @@ function isNewPrivate(access: Access, mode: number): boolean {
   return (access === 'wx' || access === 'ax') && mode === PRIVATE_FILE;
 }
 
+/** `openSafeSync` to append, with the size and the inode at that moment: each line that is written needs them. */
+export function openToAppendSync(path: string, mode: number): { readonly fd: number; readonly stats: Stats } {
+  let fd: number;
+  try {
+    fd = openSync(path, FLAGS.a, mode);
+  } catch (error) {
+    throw explained(error, path);
+  }
+  try {
+    return { fd, stats: check(fd, path, mode) };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
 function checked(fd: number, path: string, mode: number): number {
   try {
     check(fd, path, mode);
@@ -150,11 +167,12 @@ function checked(fd: number, path: string, mode: number): number {
 }
 
 /** Synchronous: the attributes of a file that has just been opened are in memory. */
-function check(fd: number, path: string, mode: number): void {
+function check(fd: number, path: string, mode: number): Stats {
   const stats = fstatSync(fd);
   if (!stats.isFile()) throw refused(path, 'is not a regular file');
   // The umask took a permission that the setting gives. A file with content keeps its mode: a user may have set it.
   if (mode !== PRIVATE_FILE && stats.size === 0 && (stats.mode & 0o777) !== mode) fchmodSync(fd, mode);
+  return stats;
 }
 
 function explained(error: unknown, path: string): unknown {

@@ -1,4 +1,4 @@
-import type { FinalResult, Metadata } from '../../model/documents.ts';
+import type { DeliveryLine, FinalResult, Metadata } from '../../model/documents.ts';
 import { objectOf } from '../../model/json.ts';
 import type { WorkflowDocument } from '../../model/workflow.ts';
 import type { TaskEnd, WorkflowEnd } from '../../store/write/observer.ts';
@@ -15,6 +15,7 @@ const METADATA = [
 ] as const;
 const RESULT = ['status', 'metrics'] as const;
 const DOCUMENT = ['attempt', 'completeness', 'measured'] as const;
+const DELIVERY = ['provider', 'outcome', 'reason', 'count', 'reasons'] as const;
 
 type ResultFacts = Pick<FinalResult, (typeof RESULT)[number]> & { readonly error_type?: unknown };
 type DocumentFacts = Pick<WorkflowDocument, (typeof DOCUMENT)[number] | 'payload'>;
@@ -34,6 +35,14 @@ export interface WorkflowEndFacts {
   readonly name: string | null;
   readonly document: DocumentFacts;
   readonly before: DocumentFacts | undefined;
+}
+
+/** What metrics need of a delivery. */
+export type DeliveryFacts = Pick<DeliveryLine, (typeof DELIVERY)[number]>;
+
+/** Without its stages: each value is copied for the other thread. */
+export function deliveryFacts(line: DeliveryLine): DeliveryFacts {
+  return picked(line, DELIVERY);
 }
 
 /** Without the texts of the task, which may be long. */

@@ -2,11 +2,11 @@ import { type Counter, type Meter, metrics, type ObservableCallback } from '@ope
 import type { Books } from '../../books.ts';
 import type { GaugePoint, GaugeReading } from '../../export/gauge-producer.ts';
 import { ATTR } from '../../model/attributes.ts';
-import { DELIVERY_OUTCOMES, type DeliveryLine } from '../../model/documents.ts';
+import { DELIVERY_OUTCOMES } from '../../model/documents.ts';
 import { objectOf } from '../../model/json.ts';
 import { COMPLETENESS_FLAGS } from '../../model/workflow.ts';
 import type { StoreObserver } from '../../store/write/observer.ts';
-import type { TaskEndFacts, WorkflowEndFacts } from './end-facts.ts';
+import type { DeliveryFacts, TaskEndFacts, WorkflowEndFacts } from './end-facts.ts';
 import { type FailedReader, FailedTasks } from './failed-tasks.ts';
 import { runningTasks, unreadyParts } from './gauges.ts';
 import { MetricLabels } from './labels.ts';
@@ -198,7 +198,7 @@ export class TrailMetrics implements StoreObserver {
     }
   }
 
-  deliveryStored({ provider, outcome, reason, count, reasons }: DeliveryLine): void {
+  deliveryStored({ provider, outcome, reason, count, reasons }: DeliveryFacts): void {
     const boundedOutcome = DELIVERY_OUTCOMES.some((known) => known === outcome) ? outcome : 'other';
     const add = (value: number, cause: string | null): void => {
       const labels = { [ATTR.webhookProvider]: provider, 'tasktrail.webhook.outcome': boundedOutcome };

@@ -1,13 +1,12 @@
 import type { BooksState } from '../../books.ts';
 import type { ErrorCode } from '../../errors.ts';
 import type { CountedPlace, WrittenSegment } from '../../journal/segment-counts.ts';
-import type { DeliveryLine } from '../../model/documents.ts';
 import type { FacetCounts } from '../../model/task-reading.ts';
 import type { ListRequest, PlacePage } from '../../search/list/places.ts';
 import type { RecordPage, RecordRequest } from '../../search/record/record-lists.ts';
 import type { FacetsRequest } from '../../search/stats/task-facets.ts';
 import type { StatsRequest, StatsRows } from '../../search/stats/task-stats.ts';
-import type { TaskEndFacts, WorkflowEndFacts } from '../metrics/end-facts.ts';
+import type { DeliveryFacts, TaskEndFacts, WorkflowEndFacts } from '../metrics/end-facts.ts';
 import type { OpenTasks } from '../metrics/open-tasks.ts';
 import type { AbandonedTask } from './task-ender.ts';
 
@@ -58,7 +57,7 @@ export interface ToRecorder {
   taskEnded: TaskEndFacts;
   workflowEnded: WorkflowEndFacts;
   approvalsWait: { readonly workflowId: string; readonly count: number };
-  deliveryStored: DeliveryLine;
+  deliveryStored: DeliveryFacts;
 }
 
 /** Asked of the recording thread. */

@@ -3,10 +3,10 @@ import { messageOf, TasktrailError } from '../../errors.ts';
 import { partsOf } from '../../export/otlp-request.ts';
 import { MALFORMED, type SendResult } from '../../export/transport.ts';
 import type { BatchEntry } from '../../journal/segment-reader.ts';
-import { RequestMemory } from '../../model/otlp.ts';
+import { RequestMemory, type TelemetryBatch } from '../../model/otlp.ts';
 import { TRAIL } from '../../model/sender.ts';
-import { isStorable, storeRecords } from '../../receive/records.ts';
-import type { Sink } from '../../receive/sink.ts';
+import { isStorable, readRecords } from '../../receive/records.ts';
+import type { IngestResult, Sink } from '../../receive/sink.ts';
 
 /** As long as a request to a holder may take. Records without an answer are stored again, and fall to their ids. */
 const ANSWER_TIMEOUT_MS = 15_000;
@@ -34,16 +34,23 @@ export async function storeEntries(sink: Sink, entries: readonly BatchEntry[]): 
   const memory = new RequestMemory();
   let rejected = 0;
   const reasons = new Set<string>();
+  const count = (result: IngestResult): void => {
+    rejected += result.rejected;
+    for (const reason of result.reasons) reasons.add(reason);
+  };
+  // The logs and the spans of a task are written together: one pass over its files, and one sync.
+  let last: TelemetryBatch = { logs: [], spans: [] };
   try {
     for (const part of partsOf(entries)) {
-      const result = await storeRecords(part, (batch) =>
-        sink.ingest({ ...batch, memory, hasMore: true }, TRAIL),
-      );
-      rejected += result.rejected;
-      for (const reason of result.reasons) reasons.add(reason);
+      for await (const batch of readRecords(part, count)) {
+        const { logs, spans } = batch;
+        if (last.spans.length > 0 || (last.logs.length > 0 && logs.length > 0)) {
+          count(await sink.ingest({ ...last, memory, hasMore: true }, TRAIL));
+          last = { logs, spans };
+        } else last = { logs: [...last.logs, ...logs], spans };
+      }
     }
-    // One sync for the logs and the spans.
-    await sink.ingest({ logs: [], spans: [], memory }, TRAIL);
+    count(await sink.ingest({ ...last, memory }, TRAIL));
   } catch (error) {
     const isMalformed = error instanceof TasktrailError && error.code === 'ERR_INPUT_INVALID';
     if (isMalformed) return { kind: 'refused', status: MALFORMED, reason: error.message };

@@ -17,7 +17,7 @@ import { setLeaseGuard } from '../../system/lease-guard.ts';
 import { secretsOfKey } from '../config-secrets.ts';
 import { createSenders, destinationsOf } from '../destinations.ts';
 import { type Holder, startHolder, tryLock } from '../holder.ts';
-import { taskEndFacts, workflowEndFacts } from '../metrics/end-facts.ts';
+import { deliveryFacts, taskEndFacts, workflowEndFacts } from '../metrics/end-facts.ts';
 import { openTasksOf } from '../metrics/open-tasks.ts';
 import type { OwnLease } from '../search/index-messages.ts';
 import { IndexThread } from '../search/index-thread.ts';
@@ -219,7 +219,7 @@ class HolderProgram {
       taskEnded: (end) => channel.tell('taskEnded', taskEndFacts(end)),
       workflowEnded: (end) => channel.tell('workflowEnded', workflowEndFacts(end)),
       approvalsWait: (workflowId, count) => channel.tell('approvalsWait', { workflowId, count }),
-      deliveryStored: (line) => channel.tell('deliveryStored', line),
+      deliveryStored: (line) => channel.tell('deliveryStored', deliveryFacts(line)),
       taskChanged: (taskId) => this.#index?.noteTask(taskId),
       workflowChanged: (workflowId) => this.#index?.noteWorkflow(workflowId),
       deliveriesChanged: (day) => this.#index?.noteDeliveries(day),

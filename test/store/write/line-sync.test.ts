@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { Books } from '../../../src/books.ts';
 import type { FsyncMode } from '../../../src/model/fsync-mode.ts';
+import { TRAIL } from '../../../src/model/sender.ts';
 import { LineSync } from '../../../src/store/write/lines/line-sync.ts';
-import { tempDir } from '../../support/log-dir.ts';
+import { newStore, tempDir } from '../../support/log-dir.ts';
+import { eventId, log, span, spanId } from '../../support/records.ts';
 
 /** Mocks a disk whose syncs fail, which a test cannot make, and notes what was synced. */
-const disk = vi.hoisted(() => ({ fails: 0, fsyncFails: 0, synced: [] as number[], directories: 0 }));
+const disk = vi.hoisted(() => ({ fails: 0, fsyncFails: 0, synced: [] as number[], folders: [] as number[] }));
 
 vi.mock('node:fs', async (importActual) => {
   const actual = await importActual<typeof import('node:fs')>();
@@ -22,7 +24,8 @@ vi.mock('node:fs', async (importActual) => {
       } else actual.fdatasync(fd, done);
     },
     fsync: (fd: number, done: (error: Error | null) => void) => {
-      if (actual.fstatSync(fd).isDirectory()) disk.directories += 1;
+      const stats = actual.fstatSync(fd);
+      if (stats.isDirectory()) disk.folders.push(stats.ino);
       if (disk.fsyncFails > 0) {
         disk.fsyncFails -= 1;
         setImmediate(() => done(failure()));
@@ -32,7 +35,7 @@ vi.mock('node:fs', async (importActual) => {
 });
 
 afterEach(() => {
-  Object.assign(disk, { fails: 0, fsyncFails: 0, synced: [], directories: 0 });
+  Object.assign(disk, { fails: 0, fsyncFails: 0, synced: [], folders: [] });
 });
 
 const line = (n: number): Buffer => Buffer.from(`{"n":${n}}\n`);
@@ -52,11 +55,11 @@ test('a commit syncs each file of its unit once, and the directory of a new one'
   await writer.append(join(dir, 'b'), line(5));
   await sync.commit(new Set(['task a']));
   expect(disk.synced).toHaveLength(2);
-  expect(disk.directories).toBe(1);
+  expect(disk.folders).toHaveLength(1);
   await writer.append(join(dir, 'a'), line(6));
   await sync.commit(new Set(['task a']));
   expect(disk.synced).toHaveLength(3);
-  expect(disk.directories).toBe(1);
+  expect(disk.folders).toHaveLength(1);
 });
 
 test('requests that write at the same time share a sync', async () => {
@@ -136,4 +139,30 @@ test('while a file cannot be synced, commits and appends are refused, and other 
   await sync.of('task a').append(path, line(2));
   await sync.commit(new Set(['task a']));
   expect(readFileSync(path, 'utf8')).toBe('{"n":1}\n{"n":2}\n');
+});
+
+test('lines are synced a moment after a request waits for them, and later where none does', async () => {
+  const { dir, sync } = await open(undefined, 2);
+  vi.useFakeTimers({ toFake: ['setTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const writer = sync.of('task a');
+  await writer.append(join(dir, 'a'), line(1));
+  vi.advanceTimersByTime(100);
+  const committed = sync.commit(new Set(['task a']));
+  expect(disk.synced).toHaveLength(0);
+  vi.advanceTimersByTime(5);
+  expect(disk.synced).toHaveLength(1);
+  await committed;
+  await writer.append(join(dir, 'a'), line(2));
+  vi.advanceTimersByTime(200);
+  expect(disk.synced).toHaveLength(2);
+  await sync.flush();
+});
+
+test('the folder of a new task is synced once for its lines and its documents', async () => {
+  const { store, dir } = await newStore();
+  const queued = log({ event: 'tasktrail.task.metadata', id: eventId(1), body: { status: 'queued' } });
+  await store.ingest({ logs: [queued], spans: [span({ id: spanId(1) })] }, TRAIL);
+  const folder = statSync(join(dir, 'task-1')).ino;
+  expect(disk.folders.filter((inode) => inode === folder)).toHaveLength(1);
 });

@@ -12,6 +12,8 @@ class FakeUnit implements Unit<string> {
   readonly spans: OtlpSpan[] = [];
   isDue = false;
   isDone = false;
+  isAtRest = false;
+  ticks = 0;
   failure: Error | undefined;
 
   async apply(changes: readonly string[]): Promise<number> {
@@ -21,6 +23,7 @@ class FakeUnit implements Unit<string> {
   }
 
   async tick(): Promise<readonly OtlpSpan[]> {
+    this.ticks += 1;
     if (this.failure !== undefined) throw this.failure;
     return this.spans.splice(0);
   }
@@ -139,4 +142,17 @@ test('a tick collects spans, reports errors and closes failed and idle units', a
   expect(errors).toEqual(['b: Error: full']);
   for (const id of ['a', 'b', 'c']) await apply(id, '2');
   expect(['a', 'b', 'c'].map((id) => opened.get(id)?.length)).toEqual([1, 2, 2]);
+});
+
+test('a unit at rest is not ticked, and is closed all the same when it is idle', async () => {
+  const { units, opened, apply, tick } = openUnits();
+  await apply('a', '1');
+  await apply('b', '1');
+  const [a, b] = ['a', 'b'].map((id) => opened.get(id)?.[0] as FakeUnit);
+  Object.assign(a as FakeUnit, { isAtRest: true });
+  await tick();
+  expect([a?.ticks, b?.ticks]).toEqual([0, 1]);
+  Object.assign(a as FakeUnit, { isDone: true });
+  await tick();
+  expect([units.has('a'), units.has('b')]).toEqual([false, true]);
 });

@@ -36,23 +36,32 @@ function sinkOf(failure?: Error): {
   };
 }
 
-test('logs come before spans, as records of the trail, and one answer promises both', async () => {
+test('logs come with the spans, as records of the trail, and one answer promises both', async () => {
   const sink = sinkOf();
   expect(await takeIntoStore(sink, [SPAN, LOG, SPAN, LOG, LOG])).toEqual({ kind: 'accepted', rejected: 0 });
   const shared = { sender: { kind: 'trail' }, memory: sink.ingests[0]?.memory };
   expect(shared.memory).toBeDefined();
-  expect(sink.ingests).toEqual([
-    { logs: 3, spans: 0, hasMore: true, ...shared },
-    { logs: 0, spans: 2, hasMore: true, ...shared },
-    { logs: 0, spans: 0, hasMore: false, ...shared },
-  ]);
+  expect(sink.ingests).toEqual([{ logs: 3, spans: 2, hasMore: false, ...shared }]);
+});
+
+test('of many records all are stored, in batches of which the last one is committed', async () => {
+  const sink = sinkOf();
+  const entries = Array.from({ length: 1_100 }, (_, at) => (at % 2 === 0 ? LOG : SPAN));
+  const many = [...entries, ...entries];
+  expect(await takeIntoStore(sink, many)).toEqual({ kind: 'accepted', rejected: 0 });
+  const sum = (of: 'logs' | 'spans'): number => sink.ingests.reduce((all, one) => all + one[of], 0);
+  expect([sum('logs'), sum('spans')]).toEqual([1_100, 1_100]);
+  expect(sink.ingests.map(({ hasMore }) => hasMore)).toEqual(
+    sink.ingests.map((_, at) => at < sink.ingests.length - 1),
+  );
+  expect(new Set(sink.ingests.map(({ memory }) => memory)).size).toBe(1);
 });
 
 test('a rejected record is counted with its reason, and the others are committed', async () => {
   const sink = sinkOf();
   const result = await takeIntoStore(sink, [LOG, { ...SPAN, json: '{"spanId":"x"}' }]);
   expect(result).toMatchObject({ kind: 'accepted', rejected: 1 });
-  expect(sink.ingests.at(-1)).toMatchObject({ logs: 0, spans: 0, hasMore: false });
+  expect(sink.ingests.at(-1)).toMatchObject({ logs: 1, spans: 0, hasMore: false });
 });
 
 test('what the store refuses for now is to be tried again', async () => {

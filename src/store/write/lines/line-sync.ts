@@ -1,17 +1,20 @@
-import { closeSync, fdatasync, fstatSync } from 'node:fs';
+import { closeSync, fdatasync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { Books } from '../../../books.ts';
 import { errnoOf } from '../../../errors.ts';
 import { DEFAULT_FSYNC, type FsyncMode } from '../../../model/fsync-mode.ts';
 import { fileMode } from '../../../system/files/modes.ts';
-import { openSafeSync } from '../../../system/files/safe-open.ts';
+import { openToAppendSync } from '../../../system/files/safe-open.ts';
 import { syncDirectory, syncMoment, wasSyncedSince } from '../../../system/files/sync-directory.ts';
 import { DistrustedFiles, type Unsynced } from './distrusted-files.ts';
 import { type LineWriter, UNSYNCED, writeLines } from './line-writer.ts';
 
 /** Lines that arrive within this time are synced together: an answer is not noticeably later, and many share a sync. */
 const GATHER_MS = 5;
+
+/** Lines for which nothing waits are synced after this time, as those of the journal are. */
+const LEFT_MS = 200;
 
 /** Files of one sync. Each is open until then, and a process may have only some hundreds. */
 const GROUP_FILES_MAX = 32;
@@ -35,6 +38,7 @@ interface Group {
   readonly done: Promise<void>;
   finish(): void;
   isDue: boolean;
+  isAwaited: boolean;
 }
 
 export interface LineSyncOptions {
@@ -83,6 +87,7 @@ export class LineSync {
     if (groups.length > 0) {
       this.#waiting += 1;
       this.#runIfComplete();
+      if (groups.includes(this.#pending)) this.#runSoon(this.#pending);
       await Promise.all(groups.map((group) => group?.done));
       this.#waiting -= 1;
     }
@@ -122,10 +127,10 @@ export class LineSync {
 
   async #write({ unit, path, bytes }: Lines): Promise<void> {
     while (this.#isFull && this.#running !== undefined) await this.#running.done;
-    const fd = openSafeSync(path, 'a', fileMode());
+    const { fd, stats } = openToAppendSync(path, fileMode());
+    const { ino, size } = stats;
     let file: OpenFile;
     try {
-      const { ino, size } = fstatSync(fd);
       const namedAt = size === 0 || bytes === undefined ? syncMoment() : undefined;
       if (bytes !== undefined) await writeLines(fd, bytes);
       const chunks = bytes === undefined ? [] : [bytes];
@@ -167,10 +172,23 @@ export class LineSync {
     const done = new Promise<void>((resolve) => {
       finish = resolve;
     });
-    const group: Group = { files: new Map(), units: new Set(), done, finish, isDue: false };
+    const group: Group = {
+      ...{ files: new Map(), units: new Set(), done, finish },
+      ...{ isDue: false, isAwaited: false },
+    };
     this.#pending = group;
-    setTimeout(() => this.#runWhenFree(group), GATHER_MS).unref();
+    setTimeout(() => this.#runWhenFree(group), LEFT_MS).unref();
     return group;
+  }
+
+  /**
+   * Not from the first line on: the documents of a task, which are written after its lines, sync its folder, and the rest of a
+   * request may have lines for the same files.
+   */
+  #runSoon(group: Group | undefined): void {
+    if (group === undefined || group.isAwaited) return;
+    group.isAwaited = true;
+    setTimeout(() => this.#runWhenFree(group), GATHER_MS).unref();
   }
 
   #runIfComplete(): void {

@@ -256,6 +256,11 @@ export class OpenTask {
     return (this.#clock.isEnded && !this.#clock.isSettled) || this.#isCountBehind;
   }
 
+  /** Only an end makes `tick` work, that of the task or of a span to be built. */
+  get isAtRest(): boolean {
+    return !this.#clock.isEnded && !this.#isCountBehind && !this.#spans.hasEnds;
+  }
+
   /** Whether the task may be closed: settled and quiet, or idle for long. */
   isIdle(nowMs: number): boolean {
     return this.#clock.isIdle(nowMs, this.#clock.isSettled);
