@@ -163,8 +163,8 @@ describe.skipIf('missing' in tool)('what a client sends', () => {
     await service.logs(taskLogs('task-1'));
     const document = openApiDocument({ version: '1', isService: false, hasToken: false, mount: '' });
     const addresses = Object.entries(document.paths as Record<string, Record<string, unknown>>).filter(
-      // Notifications are not in VictoriaLogs, and streams do not end.
-      ([path, methods]) => 'get' in methods && !/stream|notifications/.test(path),
+      // Notifications and health are not in VictoriaLogs, and streams do not end.
+      ([path, methods]) => 'get' in methods && !/stream|notifications|health/.test(path),
     );
     const cases = addresses.flatMap(([path, methods]) => {
       const { parameters = [] } = methods.get as { parameters?: { name: string; in: string }[] };
