@@ -36,7 +36,10 @@ export async function readServerState(logs: VictoriaLogs): Promise<ServerState> 
 /** A build from the Go module proxy has no version of its own: the places of its log messages have it. */
 function versionIn(metrics: string): string | null {
   const line = metrics.split('\n').find((one) => one.startsWith('vm_app_version{')) ?? '';
-  return (/short_version="v?([\d.]+)/.exec(line) ?? /location="VictoriaLogs@v([\d.]+)\//.exec(metrics))?.[1] ?? null;
+  return (
+    (/short_version="v?([\d.]+)/.exec(line) ?? /location="VictoriaLogs@v([\d.]+)\//.exec(metrics))?.[1] ??
+    null
+  );
 }
 
 async function problemOf(request: Promise<unknown>): Promise<string | null> {

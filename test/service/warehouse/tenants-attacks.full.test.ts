@@ -121,7 +121,7 @@ describe.skipIf('missing' in tool)('an attacker with the token of another tenant
       for (const id of ['', ...places])
         streams.push(await open(attacker, path, { ...SPOOFED, ...(id !== '' && { 'last-event-id': id }) }));
     const opened = streams.filter(({ status }) => status === 200);
-    // Those of a place that is none of this stream are refused.
+    // A place of another stream is refused.
     expect(opened.length).toBeGreaterThanOrEqual(NAMED.length + WHOLE.length);
     expect(await record(victim, victim.token, `${MARKER} more`)).toBe(200);
     expect(await record(attacker, attacker.token, `${OWN} more`)).toBe(200);
@@ -309,7 +309,7 @@ describe.skipIf('missing' in tool)('an attacker with the token of another tenant
     expect([exported.status, exported.text.replaceAll(TASK, UNKNOWN)]).toEqual([404, unknown.text]);
   }, 60_000);
 
-  test('learns nothing from what is told without a token', async () => {
+  test('learns nothing from what needs no token', async () => {
     const [victim, attacker] = await pair('33', '33:1');
     for (const path of [
       '/metrics',

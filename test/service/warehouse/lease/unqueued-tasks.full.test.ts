@@ -75,7 +75,13 @@ describe.skipIf('missing' in program || 'missing' in tool)('tasks that were stor
     const tasks = new UnqueuedTasks(
       {
         ...{ term, starting },
-        records: new LeaseRecords({ sink, resource, source: sourceOf(resource), onStored: () => {}, log: () => {} }),
+        records: new LeaseRecords({
+          sink,
+          resource,
+          source: sourceOf(resource),
+          onStored: () => {},
+          log: () => {},
+        }),
         queue: () => ({ knows: async (taskId) => queued.has(taskId) }),
         readMetadata: async (taskId) => {
           const metadata = await reader.readDocument(taskId, 'metadata');
