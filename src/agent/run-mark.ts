@@ -4,7 +4,8 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parseObject } from '../model/json.ts';
-import { readTextSync, writeNewSync } from '../system/files/safe-open.ts';
+import { writeNewSync } from '../system/files/new-file.ts';
+import { readTextSync } from '../system/files/safe-open.ts';
 import { holdsLease, isSuperseded, ownLease } from '../system/lease-guard.ts';
 import { identityOf, isProcessAlive, ownIdentity, type ProcessIdentity } from '../system/process-identity.ts';
 

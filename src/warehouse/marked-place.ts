@@ -35,17 +35,17 @@ export class MarkedPlace {
 
   /** ISO 8601; empty for none. */
   get at(): string {
-    return this.ms < 0 ? '' : isoFromMs(this.ms);
+    return Number.isFinite(this.ms) ? isoFromMs(this.ms) : '';
   }
 
   /**
-   * Milliseconds; -1 for none. As the metadata gives it: what anonymous senders say counts only where no other sender has anything.
+   * Milliseconds; before all others for none. As the metadata gives it: what anonymous senders say counts only where no other sender has anything.
    */
   get ms(): number {
     const created = this.#isClaimed ? this.#created : this.#saidCreated;
     const at = Number.isFinite(created) ? created : this.#first;
     // Senders choose the time, and one of the future would stand first for ever.
-    return Number.isFinite(at) ? Math.min(at, this.#latest) : -1;
+    return Number.isFinite(at) ? Math.min(at, this.#latest) : Number.NEGATIVE_INFINITY;
   }
 }
 

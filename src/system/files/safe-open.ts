@@ -3,13 +3,10 @@ import {
   constants,
   fchmodSync,
   fstatSync,
-  fsyncSync,
   open,
   openSync,
   readFileSync,
-  rmSync,
   type Stats,
-  writeSync,
 } from 'node:fs';
 import { type FileHandle, open as openHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
@@ -99,22 +96,6 @@ export function readTextSync(path: string): string | undefined {
   }
 }
 
-/** Writes a new private file. What a killed process left under this name is removed; a link is removed, not followed. */
-export function writeNewSync(
-  path: string,
-  text: string,
-  { isSynced = false }: { isSynced?: boolean } = {},
-): void {
-  const fd = createSync(path);
-  try {
-    const bytes = Buffer.from(text);
-    for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
-    if (isSynced) fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
 /** Whether `openSafe` has refused something that is not a regular file. */
 export function isNoFile(error: unknown): boolean {
   return error instanceof TasktrailError && error.code === 'ERR_DIRECTORY_UNUSABLE';
@@ -123,16 +104,6 @@ export function isNoFile(error: unknown): boolean {
 /** For a link in place of `path`. */
 export function linkRefused(path: string, cause?: unknown): TasktrailError {
   return refused(path, 'is a symbolic link, which is not followed', cause);
-}
-
-function createSync(path: string): number {
-  try {
-    return openSafeSync(path, 'wx');
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error;
-    rmSync(path, { force: true });
-    return openSafeSync(path, 'wx');
-  }
 }
 
 /** This call has made it, so it is a file; and no umask takes a permission that the setting gives. */

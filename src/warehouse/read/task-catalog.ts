@@ -64,12 +64,8 @@ export class TaskCatalog {
 
   /** Undefined for an unknown task. */
   async read(taskId: string): Promise<CatalogItem | undefined> {
-    const view = await this.#views.read(taskId);
-    const at = view?.summary.at;
-    const metadata = view?.document('metadata');
-    return at === undefined || metadata === undefined
-      ? undefined
-      : { id: taskId, at, metadata: { ...metadata, task_id: taskId } };
+    const at = (await this.#views.read(taskId))?.summary.at;
+    return at === undefined ? undefined : this.#itemOf({ id: taskId, at });
   }
 
   /** Newest first. */
@@ -81,13 +77,15 @@ export class TaskCatalog {
       const group = this.#order.before(last, until, GROUP).filter(({ at }) => at >= since);
       last = group.at(-1);
       if (last === undefined) return;
-      const items = await Promise.all(group.map(({ id }) => this.read(id)));
-      for (const [index, item] of items.entries()) {
-        const place = group[index];
-        if (item !== undefined && place !== undefined && isWanted(item.metadata, filter))
-          yield { ...item, ...place };
-      }
+      const items = await Promise.all(group.map((place) => this.#itemOf(place)));
+      for (const item of items) if (item !== undefined && isWanted(item.metadata, filter)) yield item;
     }
+  }
+
+  /** The marks of a view that was read a moment ago may have been behind those that gave the place. */
+  async #itemOf(place: CatalogTask): Promise<CatalogItem | undefined> {
+    const metadata = (await this.#views.read(place.id))?.document('metadata');
+    return metadata && { ...place, metadata: { ...metadata, task_id: place.id } };
   }
 
   /** Calls at once share one reading. */

@@ -162,7 +162,10 @@ describe.skipIf('missing' in redis || 'missing' in tool)('tasks of services over
     expect(await untilEnded(other, [lost])).toMatchObject([{ status: 'failed' }]);
   }, 180_000);
 
-  test.concurrent('a task whose service is killed after it has queued it runs, and is not taken for one that was not queued', async () => {
+  test.concurrent('a task whose service is killed after it has queued it runs, and is not taken for one that was not queued', {
+    timeout: 240_000,
+    tags: ['long'],
+  }, async () => {
     const { fleet, gate, doomed, other } = await openGated();
     const cut = async (): Promise<void> => void (await doomed.stop('SIGKILL'));
     // The delivery is stored when the task is queued.
@@ -175,7 +178,7 @@ describe.skipIf('missing' in redis || 'missing' in tool)('tasks of services over
     await fleet.worker();
     expect(await untilEnded(other, [id])).toMatchObject([{ status: 'completed' }]);
     expect([...(await fleet.runs())]).toEqual([[id, 1]]);
-  }, 240_000);
+  });
 
   interface Gated {
     readonly fleet: WarehouseFleet;

@@ -15,14 +15,9 @@ import { afterEach, expect, test } from 'vitest';
 import { withFile, writeWhole } from '../../../src/system/descriptor.ts';
 import { makeDirectory, makeNamedDirectory, readText, replaceFile } from '../../../src/system/durable.ts';
 import { setFileMode } from '../../../src/system/files/modes.ts';
-import { writeNewText } from '../../../src/system/files/new-file.ts';
+import { writeNewSync, writeNewText } from '../../../src/system/files/new-file.ts';
 import { areRealFolders, checkFolders } from '../../../src/system/files/real-folders.ts';
-import {
-  openSafeHandle,
-  openSafeSync,
-  readTextSync,
-  writeNewSync,
-} from '../../../src/system/files/safe-open.ts';
+import { openSafeHandle, openSafeSync, readTextSync } from '../../../src/system/files/safe-open.ts';
 import { tempDir } from '../../support/log-dir.ts';
 
 const isPosix = process.platform !== 'win32';

@@ -10,7 +10,7 @@ const mark = fc.record({
   id: fc.integer({ min: 0, max: 9 }).map((number) => `task-${number}`),
   sender: fc.constantFrom('trail', 'agent', 'anonymous'),
   first: fc.constantFrom(undefined, '0', '1000', '2000'),
-  created: fc.constantFrom(undefined, '500', '1000', '3000'),
+  created: fc.constantFrom(undefined, '-5000', '500', '1000', '3000'),
 });
 
 test('tasks stand in the order of creation whatever marks come, and each stands once', () => {
