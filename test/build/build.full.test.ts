@@ -46,7 +46,10 @@ function build(): { status: number | null; stderr: string } {
   return spawnSync(process.execPath, [join(dir, 'src/build/build.mjs')], { encoding: 'utf8' });
 }
 
-test('a reader finds a whole dist or none while it is built again, and no leftover folder after it', async () => {
+test('a reader finds a whole dist or none while it is built again, and no leftover folder after it', {
+  tags: ['long'],
+  timeout: 300_000,
+}, async () => {
   const child = spawn(process.execPath, [join(dir, 'src/build/build.mjs')], { stdio: 'inherit' });
   const closed = once(child, 'close');
   let looks = 0;

@@ -12,7 +12,10 @@ const UNSAFE = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 /** CSI in both forms, DEL, an override of the direction, a zero-width space, a tag character, a line separator. */
 const HOSTILE = 'x\x1b[2J\x9b31m\x7f\u202e\u200b\u{e0041}\u2028y';
 
-test('no command prints foreign text that steers a terminal, and JSON keeps its value', async () => {
+test('no command prints foreign text that steers a terminal, and JSON keeps its value', {
+  tags: ['long'],
+  timeout: 300_000,
+}, async () => {
   const cwd = await tempDir();
   const store = storeIn(cwd);
   await writeTask(store, {

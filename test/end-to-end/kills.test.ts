@@ -49,9 +49,12 @@ async function expectWhole(taskId: string): Promise<string> {
   return spans[0]?.traceId ?? '';
 }
 
+const COLLECTOR_KILLS = lessInCi(3, 1);
+const HOLDER_KILLS = lessInCi(2, 1);
+
 test('repeated kills of the collector cause no loss and no duplicates', async () => {
   const ids = [await begin()];
-  for (let round = 0; round < lessInCi(3, 1); round += 1) {
+  for (let round = 0; round < COLLECTOR_KILLS; round += 1) {
     await rig.collector.server.kill();
     await delay(300 * round);
     await rig.collector.server.start();
@@ -62,7 +65,7 @@ test('repeated kills of the collector cause no loss and no duplicates', async ()
 
 test('repeated kills of the holder cause no loss and no duplicates', async () => {
   const ids = [await begin()];
-  for (let round = 0; round < lessInCi(2, 1); round += 1) {
+  for (let round = 0; round < HOLDER_KILLS; round += 1) {
     await holder.stop('SIGKILL');
     ids.push(await producer.sendComment('@agent count'));
     await delay(500);
@@ -101,6 +104,6 @@ test('Jaeger receives the spans of its downtime after its restart', async () => 
 test('each delivery of the tests above is one line', async () => {
   const lines = await readDeliveries(rig.logDir('holder'));
   const ids = lines.flatMap(({ task_ids: taskIds }) => taskIds);
-  expect(ids).toHaveLength(10);
-  expect(new Set(ids).size).toBe(10);
+  const sent = 5 + COLLECTOR_KILLS + HOLDER_KILLS;
+  expect([ids.length, new Set(ids).size]).toEqual([sent, sent]);
 });

@@ -78,7 +78,10 @@ describe.skipIf('missing' in tool)('a move that is ended in the middle', () => {
     expect((await move(source, there, cwd)).code).toBe(0);
   });
 
-  test('waits for a VictoriaLogs that is killed and started, and ends with what to do when it stays away', async () => {
+  test('waits for a VictoriaLogs that is killed and started, and ends with what to do when it stays away', {
+    tags: ['long'],
+    timeout: 300_000,
+  }, async () => {
     const { cwd, there, source, running } = await startMove();
     await server.kill();
     await server.start();

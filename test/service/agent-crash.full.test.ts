@@ -69,7 +69,10 @@ async function untilPrinted(id: string, count: number): Promise<void> {
 /** Together they take about as long as the agent runs. */
 const KILLS = lessInCi(20, 8);
 
-test('random kills of the worker lose and repeat no line of its agent, and the result has the cost', async () => {
+test('random kills of the worker lose and repeat no line of its agent, and the result has the cost', {
+  tags: ['long'],
+  timeout: 300_000,
+}, async () => {
   const lines = KILLS * 150;
   await configure([process.execPath, AGENT, String(lines), '10'], ['run-agent']);
   // On a busy machine the agent is done before the kills are; from then on each of them costs an attempt.
@@ -108,7 +111,7 @@ test('random kills of the worker lose and repeat no line of its agent, and the r
     async () => (await readdir(join(logDir, '_agent'))).length === 0,
     'the folder of the run to go',
   );
-}, 300_000);
+});
 
 test('a step that is done when its worker is killed is not done again, and its cost counts', async () => {
   await configure(

@@ -121,7 +121,10 @@ test('every delivery answered with 202 is completed, however often the service i
   expect((await last.stop()).code).toBe(0);
 }, 180_000);
 
-test('every accepted task runs and ends exactly once, whatever moment its service is killed at', async () => {
+test('every accepted task runs and ends exactly once, whatever moment its service is killed at', {
+  tags: ['long'],
+  timeout: 300_000,
+}, async () => {
   const script = 'echo $TASK_LOGS_TASK_ID >> begun; sleep 0.1; echo $TASK_LOGS_TASK_ID >> ended';
   await writeFile(
     join(cwd, 'tasktrail.config.json'),
@@ -164,7 +167,7 @@ test('every accepted task runs and ends exactly once, whatever moment its servic
   // No recorded task waits without a job.
   const open = await fetch(`${last.url}/api/tasks?status=queued`);
   expect(((await open.json()) as { readonly items: readonly unknown[] }).items).toEqual([]);
-}, 180_000);
+});
 
 test('a delivery that is repeated because the service was killed before its answer runs once', async () => {
   await writeFile(

@@ -102,6 +102,7 @@ test.concurrent.for(['start', 'serve'] as const)(
 );
 
 test.concurrent('start: a thread that hangs is ended and started again, and /readyz says so afterwards', {
+  tags: ['long'],
   timeout: 240_000,
 }, async () => {
   const { cwd, service, seen } = await start('start');

@@ -48,7 +48,10 @@ async function api(service: ServiceProcess, path: string): Promise<JsonObject> {
   return (await (await fetch(`${service.url}/api${path}`)).json()) as JsonObject;
 }
 
-test('however often the service is killed, each end is sent under one id, and none is lost', async () => {
+test('however often the service is killed, each end is sent under one id, and none is lost', {
+  tags: ['long'],
+  timeout: 300_000,
+}, async () => {
   const at = await place(['task.completed', 'workflow.completed']);
   const accepted: string[] = [];
   // The receiver is down as often as not, at random: kills come before, during and after its answers.
@@ -101,7 +104,7 @@ test('however often the service is killed, each end is sent under one id, and no
     const [receiver] = (await api(last, '/notifications/receivers')).items as JsonObject[];
     return receiver?.pending === 0 && receiver.due === receiver.delivered;
   }, 'the books to balance');
-}, 300_000);
+});
 
 test('a service whose directory was taken over sends nothing more', async () => {
   const at = await place(['task.completed']);

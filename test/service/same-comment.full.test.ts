@@ -166,7 +166,10 @@ test('a record that another program sends does not make a comment known', async 
   expect(answer.status).toBe(202);
 });
 
-test('comments of which each delivery has another id run once, whenever the service is killed', async () => {
+test('comments of which each delivery has another id run once, whenever the service is killed', {
+  tags: ['long'],
+  timeout: 300_000,
+}, async () => {
   const fleet = await Fleet.open();
   await fleet.configure({ agents: { quick: { command: ['sh', '-c', 'echo one'] } } });
   const texts = new Map(Array.from({ length: 30 }, (_, id) => [id, `@agent review of ${id}`]));
@@ -201,7 +204,7 @@ test('comments of which each delivery has another id run once, whenever the serv
     60_000,
   );
   expect([...runs].filter(([, times]) => times !== 1)).toEqual([]);
-}, 120_000);
+});
 
 describe.skipIf('missing' in program)('two services with one Redis', () => {
   /** The directory of each service is its own. */

@@ -175,7 +175,10 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     expect(second.stderr).toBe('');
   }, 180_000);
 
-  test.concurrent('a worker that starts after the only one was killed takes over its agent too', async () => {
+  test.concurrent('a worker that starts after the only one was killed takes over its agent too', {
+    tags: ['long'],
+    timeout: 300_000,
+  }, async () => {
     const lines = 400;
     const fleet = await Fleet.open(program);
     await fleet.configure({ agents: { numbered: { command: numbered(lines, 5), dialect: 'claude' } } });
@@ -193,7 +196,7 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     });
     await expectAllNumbers(fleet, id, lines);
     await expectAttempts(fleet, id, 2);
-  }, 120_000);
+  });
 
   test.concurrent('a worker that is stopped in the middle gives its task to another one, and no attempt is used up', async () => {
     const fleet = await Fleet.open(program);

@@ -100,7 +100,7 @@ const BESIDE = { timeout: 240_000, concurrent: true };
 
 test(
   'a service that is stopped, replaced and goes on runs no step and takes no webhook twice, and ends',
-  BESIDE,
+  { ...BESIDE, tags: ['long'] },
   () => replaceStopped(false),
 );
 

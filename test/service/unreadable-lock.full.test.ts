@@ -62,7 +62,7 @@ test
   .skipIf(isMissing)
   .concurrent(
     'an agent that ends while neither the lock nor the last lease can be read keeps its result, and the next task waits',
-    { timeout: 180_000 },
+    { tags: ['long'], timeout: 180_000 },
     async () => {
       const at = await start();
       const ids = [await submit(at), await submit(at)];

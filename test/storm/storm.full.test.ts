@@ -65,7 +65,7 @@ test.skipIf('missing' in findRedis())(
 
 test.skipIf('missing' in findRedis() || 'missing' in findVictoriaLogs())(
   'a short storm over VictoriaLogs, which is stopped, started and cut off from its services, with Redis',
-  ONE_TRY,
+  { ...ONE_TRY, tags: ['long'] },
   async () => {
     const groups = new Set(['network', 'victoria', 'redis', 'forgery'] as const);
     const result = await round({
