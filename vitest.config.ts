@@ -40,7 +40,7 @@ const config: ViteUserConfig = defineConfig({
     ],
     tags: [
       { name: 'full', description: 'takes seconds, kills processes, or needs another program' },
-      { name: 'long', description: 'takes minutes, and another test has the same faults: CI leaves it out' },
+      { name: 'long', description: 'takes long, and other tests have most of its faults: CI leaves it out' },
     ],
     // Starting a process takes seconds on two busy cores. A deadline only ends a test that fails: none is a measurement.
     testTimeout: 60_000,

@@ -35,7 +35,10 @@ type Name = string;
 type Json = Readonly<Record<string, unknown>>;
 
 describe.skipIf(isMissing.includes(true))('the whole of it on a cluster', () => {
-  test('while each part is killed in turn, every task becomes what it is on one machine', async () => {
+  test('while each part is killed in turn, every task becomes what it is on one machine', {
+    tags: ['long'],
+    timeout: 300_000,
+  }, async () => {
     const scaled = await startScaled();
     const sending = sendAll(scaled);
     // The order in which a day goes wrong.
@@ -53,7 +56,7 @@ describe.skipIf(isMissing.includes(true))('the whole of it on a cluster', () => 
     // No delivery, order or record has made a second task.
     const listed = await readList(scaled);
     expect(listed.length).toBe(DELIVERIES + ORDERS + FOREIGN);
-  }, 300_000);
+  });
 
   test('the tasks of a worker that is killed run again elsewhere, each once more', {
     tags: ['long'],
