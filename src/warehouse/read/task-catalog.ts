@@ -64,7 +64,8 @@ export class TaskCatalog {
 
   /** Undefined for an unknown task. */
   async read(taskId: string): Promise<CatalogItem | undefined> {
-    const at = (await this.#views.read(taskId))?.summary.at;
+    // A view that was read a moment ago may be from before its marks could be seen; the list has them then.
+    const at = (await this.#views.read(taskId))?.summary.at ?? this.#tasks.get(taskId)?.at;
     return at === undefined ? undefined : this.#itemOf({ id: taskId, at });
   }
 
@@ -82,7 +83,6 @@ export class TaskCatalog {
     }
   }
 
-  /** The marks of a view that was read a moment ago may have been behind those that gave the place. */
   async #itemOf(place: CatalogTask): Promise<CatalogItem | undefined> {
     const metadata = (await this.#views.read(place.id))?.document('metadata');
     return metadata && { ...place, metadata: { ...metadata, task_id: place.id } };
