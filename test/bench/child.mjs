@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -70,4 +70,10 @@ export async function endChild({ child }) {
   const kill = setTimeout(() => child.kill('SIGKILL'), END_MS_MAX);
   await exit;
   clearTimeout(kill);
+}
+
+/** Resident memory of a process in MB; 0 for one that has ended. */
+export async function residentMbOf(pid) {
+  const text = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  return Number(/VmRSS:\s*(\d+)/.exec(text)?.[1] ?? 0) / 1_024;
 }

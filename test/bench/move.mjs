@@ -1,14 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { cp, readFile } from 'node:fs/promises';
+import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { settings, withTempDir } from './child.mjs';
+import { residentMbOf, settings, withTempDir } from './child.mjs';
 import { times } from './figures.mjs';
 import { findVictoriaLogs, startVictoriaLogs, stopVictoriaLogs } from './victoria-logs.mjs';
+import { addressOf } from './warehouse-store.mjs';
 
 /** More for a long look: `BENCH_TASKS=100000 npm run bench -- move`. */
 const TASKS = Number(process.env.BENCH_TASKS ?? 2_000);
@@ -28,7 +29,7 @@ export async function benchMove() {
     const copy = await timed(() => cp(source, join(dir, 'copy'), { recursive: true }));
     const logs = await startVictoriaLogs(program, join(dir, 'data'));
     try {
-      const store = logs.url.replace('http:', 'victorialogs:');
+      const store = addressOf(logs);
       return [
         await row(dir, { what: 'into VictoriaLogs', from: source, to: store, copy }),
         await row(dir, { what: 'back into files', from: store, to: join(dir, 'back'), copy }),
@@ -63,18 +64,13 @@ async function move(dir, from, to) {
     text = (text + piece).slice(-10_000);
   });
   while (child.exitCode === null && child.signalCode === null) {
-    memory = Math.max(memory, (await residentMbOf(child.pid)) || 0);
+    memory = Math.max(memory, await residentMbOf(child.pid));
     await delay(100);
   }
   await exit;
   if (child.exitCode !== 0 || !text.includes('all are the same'))
     throw new Error(`the move ended with ${child.exitCode}: ${text}`);
   return memory;
-}
-
-async function residentMbOf(pid) {
-  const text = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-  return Number(/VmRSS:\s*(\d+)/.exec(text)?.[1]) / 1_024;
 }
 
 /** A task that has ended: its facts and output. */

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { get } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
+import { residentMbOf } from './child.mjs';
 import { median, quantile, times } from './figures.mjs';
 import { fillLines, fillTasks, lineId } from './warehouse-rows.mjs';
-import { AUTHORIZATION, flush, INDEX_MS_MAX, waitFor } from './warehouse-store.mjs';
+import { AUTHORIZATION, addressOf, flush, INDEX_MS_MAX, waitFor } from './warehouse-store.mjs';
 
 /** More for a long look: `BENCH_PART=read BENCH_TASKS=1000000 BENCH_LINES=1000000 npm run bench -- warehouse`. */
 const TASKS = Number(process.env.BENCH_TASKS ?? 20_000);
@@ -34,10 +34,6 @@ export async function readRows({ services, logs }) {
   await fillTasks(addressOf(logs), TASKS);
   await flush(logs);
   return [...rows, ...(await listRows(service))];
-}
-
-function addressOf({ port }) {
-  return `victorialogs://127.0.0.1:${port}`;
 }
 
 /** From the moment at which a line is sent to its event in a stream. */
@@ -196,10 +192,6 @@ async function sendRecords({ otlpUrl }, logRecords) {
   const answer = await fetch(`${otlpUrl}/v1/logs`, { method: 'POST', headers, body });
   const text = await answer.text();
   if (answer.status !== 200 || text.length > 2) throw new Error(`answered ${answer.status}: ${text}`);
-}
-
-async function residentMbOf(pid) {
-  return Number(/VmRSS:\s*(\d+)/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024;
 }
 
 async function timed(url) {

@@ -1,13 +1,10 @@
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { trailTokenOf } from '../../dist/model/trail-token.js';
 import { endChild, nextLine, settings, startChild } from './child.mjs';
+import { startVictoriaLogs, stopVictoriaLogs } from './victoria-logs.mjs';
 
 /** Of the trail: what others send is looked up before it is stored. */
 const KEY = randomBytes(32).toString('hex');
@@ -19,34 +16,24 @@ const READY_MS_MAX = 15_000;
 /** Of an index, and of the reading of its tasks. */
 export const INDEX_MS_MAX = 7_200_000;
 
-export async function findVictoriaLogs() {
-  const script = fileURLToPath(new URL('../tools/build.sh', import.meta.url));
-  const build = spawn(script, ['victoria-logs'], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const exit = once(build, 'exit');
-  let path = '';
-  for await (const chunk of build.stdout.setEncoding('utf8')) path += chunk;
-  return (await exit)[0] === 0 ? path.trim() : undefined;
-}
-
 /** A VictoriaLogs and this number of services over it. */
 export async function withStore(dir, program, count, use) {
   const data = join(dir, 'data');
-  const port = await freePort();
-  const args = [`-storageDataPath=${data}`, `-httpListenAddr=127.0.0.1:${port}`, '-retentionPeriod=100y'];
-  const child = spawn(program, args, { stdio: 'ignore' });
-  const logs = { pid: child.pid, port, url: `http://127.0.0.1:${port}` };
+  const logs = await startVictoriaLogs(program, data);
   const services = [];
   try {
-    await waitFor(async () => (await fetch(`${logs.url}/health`)).ok);
     for (let number = 0; number < count; number += 1)
-      services.push(await startService(dir, ['serve', '--store', `victorialogs://127.0.0.1:${port}`]));
+      services.push(await startService(dir, ['serve', '--store', addressOf(logs)]));
     return await use({ services, logs, data });
   } finally {
     await Promise.all(services.map(({ started }) => endChild(started)));
-    const exit = once(child, 'exit');
-    child.kill('SIGTERM');
-    await exit;
+    await stopVictoriaLogs(logs);
   }
+}
+
+/** As `TASK_LOGS_STORE_URL`. */
+export function addressOf({ url }) {
+  return url.replace('http:', 'victorialogs:');
 }
 
 export async function startService(dir, args) {
@@ -60,15 +47,6 @@ export async function startService(dir, args) {
     return seen.health !== undefined && seen.OTLP !== undefined ? seen : undefined;
   });
   return { started, url: seen.health.replace(/\/readyz$/, ''), otlpUrl: seen.OTLP };
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Makes visible, and writes to the disk. */

@@ -8,8 +8,9 @@ import { cpuMsOf } from './core-share.mjs';
 import { times } from './figures.mjs';
 import { sendAll } from './otlp.mjs';
 import { createBodies, RECORDS_A_BODY } from './otlp-bodies.mjs';
+import { findVictoriaLogs } from './victoria-logs.mjs';
 import { readRows } from './warehouse-reads.mjs';
-import { AUTHORIZATION, findVictoriaLogs, startService, withStore } from './warehouse-store.mjs';
+import { AUTHORIZATION, startService, withStore } from './warehouse-store.mjs';
 
 const BODIES = 120;
 const WARM_UP_BODIES = 40;

@@ -8,7 +8,6 @@ import { RedisLink } from '../../../../src/queue/bullmq/redis-link.ts';
 import { HeartbeatBoard } from '../../../../src/service/warehouse/lease/heartbeat-board.ts';
 import { startHeldWork } from '../../../../src/service/warehouse/lease/held-work.ts';
 import { LeaseRecords } from '../../../../src/service/warehouse/lease/lease-records.ts';
-import type { Term } from '../../../../src/service/warehouse/lease/redis-lease.ts';
 import { RedisOutboxes } from '../../../../src/service/warehouse/lease/redis-outboxes.ts';
 import { StartingTasks } from '../../../../src/service/warehouse/lease/starting-tasks.ts';
 import { TrailMetrics } from '../../../../src/trail/metrics/trail-metrics.ts';
@@ -17,6 +16,7 @@ import { warehouseReader } from '../../../../src/trail/search/warehouse-reader.t
 import { VictoriaLogs } from '../../../../src/warehouse/client.ts';
 import { RowSink } from '../../../../src/warehouse/write/row-sink.ts';
 import { afterTest } from '../../../support/current-test.ts';
+import { heldTerm } from '../../../support/held-term.ts';
 import { tempDir } from '../../../support/log-dir.ts';
 import { eventId, log, spanId } from '../../../support/records.ts';
 import { findRedis, type RedisServer, startRedis } from '../../../support/redis.ts';
@@ -71,14 +71,7 @@ describe.skipIf('missing' in redisProgram || 'missing' in logsProgram)('the work
       void counted.push(`${metadata.task_id} ${result.status} ${before?.status} ${result.metrics.cost_usd}`);
     const say = (line: string): void => void lines.push(line);
     const sink = new RowSink({ logs, books, log: say, onHeartbeats: (ids) => board.note(ids) });
-    const term: Term = {
-      number: 1,
-      beganMs: Date.now(),
-      isHeld: () => true,
-      confirm: async () => true,
-      run: (script, keys, args) =>
-        link.ask(() => link.client.eval(script, keys.length + 1, 'lease', ...keys, 'value', ...args)),
-    };
+    const term = heldTerm(() => link);
     const work = startHeldWork(term, {
       ...{ config, logs, books, board, link, prefix, log: say, directory: 'test' },
       records: new LeaseRecords({ sink, resource, source: sourceOf(resource), onStored: () => {}, log: say }),

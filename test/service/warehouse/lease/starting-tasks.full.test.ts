@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { RedisLink } from '../../../../src/queue/bullmq/redis-link.ts';
 import type { Term } from '../../../../src/service/warehouse/lease/redis-lease.ts';
 import { StartingTasks } from '../../../../src/service/warehouse/lease/starting-tasks.ts';
+import { heldTerm } from '../../../support/held-term.ts';
 import { findRedis, type RedisServer, startRedis } from '../../../support/redis.ts';
 import { until } from '../../../support/until.ts';
 
@@ -22,14 +23,7 @@ describe.skipIf('missing' in program)('the notes of tasks that are started', () 
     await redis.stop();
   });
 
-  const term: Term = {
-    number: 1,
-    beganMs: Date.now(),
-    isHeld: () => true,
-    confirm: async () => true,
-    run: (script, keys, args) =>
-      link.ask(() => link.client.eval(script, keys.length + 1, 'lease', ...keys, 'value', ...args)),
-  };
+  const term = heldTerm(() => link);
 
   let stores = 0;
   const open = (giveUpMs = 0): StartingTasks => {

@@ -6,7 +6,6 @@ import type { ReceivedLog } from '../../../../src/model/otlp.ts';
 import { ANONYMOUS, type Sender, TRAIL } from '../../../../src/model/sender.ts';
 import { RedisLink } from '../../../../src/queue/bullmq/redis-link.ts';
 import { LeaseRecords } from '../../../../src/service/warehouse/lease/lease-records.ts';
-import type { Term } from '../../../../src/service/warehouse/lease/redis-lease.ts';
 import { StartingTasks } from '../../../../src/service/warehouse/lease/starting-tasks.ts';
 import { UnqueuedTasks } from '../../../../src/service/warehouse/lease/unqueued-tasks.ts';
 import { resourceOf, sourceOf } from '../../../../src/trail/resource.ts';
@@ -14,6 +13,7 @@ import { warehouseReader } from '../../../../src/trail/search/warehouse-reader.t
 import { VictoriaLogs } from '../../../../src/warehouse/client.ts';
 import { RowSink } from '../../../../src/warehouse/write/row-sink.ts';
 import { afterTest } from '../../../support/current-test.ts';
+import { heldTerm } from '../../../support/held-term.ts';
 import { tempDir } from '../../../support/log-dir.ts';
 import { eventId, log } from '../../../support/records.ts';
 import { findRedis, type RedisServer, startRedis } from '../../../support/redis.ts';
@@ -59,14 +59,7 @@ describe.skipIf('missing' in program || 'missing' in tool)('tasks that were stor
     const link = new RedisLink(ioredis, { url: redis.url, log: () => {} });
     await link.isReady(10_000);
     const sink = new RowSink({ logs, books: new Books(), log: () => {} });
-    const term: Term = {
-      number: 1,
-      beganMs: Date.now(),
-      isHeld: () => true,
-      confirm: async () => true,
-      run: (script, keys, args) =>
-        link.ask(() => link.client.eval(script, keys.length + 1, 'lease', ...keys, 'value', ...args)),
-    };
+    const term = heldTerm(() => link);
     const resource = resourceOf(loadConfig({ env: {}, cwd: await tempDir() }));
     const starting = new StartingTasks({ link, prefix, giveUpMs: 0 });
     const reader = warehouseReader({ logs, keepMs: 0 });
